@@ -1,0 +1,220 @@
+/* cli.h - what the commands of the program nws share: exit codes, complaints,
+ * the reading of options, text that is safe to show, and the frame of every
+ * command that is a client.
+ *
+ * The program uses what any user of the library can use: the public headers.
+ */
+#ifndef NWS_CLI_H
+#define NWS_CLI_H
+
+#include <getopt.h>
+#include <stdio.h>
+#include <uv.h>
+#include <nws/nws.h>
+#include <nws/net.h>
+
+/* What the program exits with; --help and nws(1) promise these to scripts. */
+enum cli_exit {
+  CLI_EXIT_OK = 0,        /* done; closed with 1000, 1001 or 1005, or by us */
+  CLI_EXIT_USAGE = 1,     /* wrong options, or a failure on this side */
+  CLI_EXIT_CONNECT = 2,   /* cannot connect or listen */
+  CLI_EXIT_HANDSHAKE = 3, /* refused, or the handshake broke a rule */
+  CLI_EXIT_CLOSED = 4,    /* the peer closed with another code */
+  CLI_EXIT_LOST = 5       /* connection lost, rule broken, ping unanswered */
+};
+
+/* The commands. argv[0] is the command's name; the result is the exit code. */
+int nws__cli_serve(int argc, char **argv);
+int nws__cli_connect(int argc, char **argv);
+int nws__cli_ping(int argc, char **argv);
+int nws__cli_decode(int argc, char **argv);
+
+/* The demonstration page, in as many pieces as C's longest string asks for;
+ * NULL ends them. */
+extern const char *const nws__cli_page[];
+
+/* --- cli_help.c --- */
+
+/* Writes the help of a command, or of the program for NULL. Returns 0 when
+ * there is no such command. */
+int nws__cli_help(const char *command, FILE *out);
+
+/* --- cli_options.c --- */
+
+/* Writes "nws: ..." and a line end to standard error. */
+void nws__cli_say(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/* The same, with a pointer to the command's help; returns CLI_EXIT_USAGE. */
+int nws__cli_misuse(const char *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* getopt_long() with complaints of our own: returns an option, -1 behind the
+ * last one, or '?' after it has complained. `shorts` starts with a colon. */
+int nws__cli_option(int argc, char **argv, const char *shorts,
+                    const struct option *longs);
+
+/* Read a number of bytes ("64K", "none"), of seconds ("0.5") as milliseconds
+ * up to `max`, or a plain number up to `max`. Return 1 when they could. */
+int nws__cli_read_size(const char *text, uint64_t *size);
+int nws__cli_read_seconds(const char *text, uint32_t max, uint32_t *ms);
+int nws__cli_read_number(const char *text, uint64_t max, uint64_t *number);
+
+/* Flushes standard output. Returns 1 when all is well, 0 when its reader has
+ * gone (which is no fault), or -1 after complaining of another failure. */
+int nws__cli_flush(void);
+
+/* --- cli_escape.c --- */
+
+/* How to show text. */
+enum cli_text {
+  CLI_TEXT_PLAIN = 0, /* escape what could control a terminal */
+  CLI_TEXT_QUOTE = 1, /* with quotes around, and those inside escaped */
+  CLI_TEXT_LINES = 2  /* let line ends and tabs pass */
+};
+
+/* Writes text of unknown origin so that no byte of it can control a terminal:
+ * control and invisible formatting characters and whatever is not UTF-8 come
+ * out as escapes. */
+void nws__cli_put_text(FILE *out, const void *text, size_t len, unsigned how);
+
+/* Writes at most `max` bytes as hex pairs, and how many more there are. */
+void nws__cli_put_hex(FILE *out, const void *data, size_t len, size_t max);
+
+/* Writes "1000 (normal closure) "reason"". */
+void nws__cli_put_close(FILE *out, unsigned code, nws_str reason);
+
+/* --- cli_hex.c --- */
+
+/* A reader of hex text that can stop and go on at any character. Start it with
+ * all zero but `line` and `column`, which are 1. */
+typedef struct cli_hex {
+  uint64_t line;   /* of the next character */
+  uint64_t column; /* of the next character, in bytes */
+  int comment;     /* inside one */
+  int pending;     /* a first digit has come, and waits in `high` */
+  int prefix;      /* the pending digit may be the 0 of 0x */
+  unsigned high;
+  const char *fault; /* what is wrong at line and column */
+  uint8_t bad;       /* the character there; 0 at the end */
+} cli_hex;
+
+/* Reads hex text in place: the bytes it stands for replace it. Returns how many
+ * there are; stops at a fault. */
+size_t nws__cli_hex_read(cli_hex *hex, uint8_t *text, size_t len);
+
+/* Says that the text ends here; sets `fault` when a digit is missing. */
+void nws__cli_hex_end(cli_hex *hex);
+
+/* --- cli_frames.c --- */
+
+/* Prints the frames of a stream one per line, as it arrives, and finds its
+ * first violation. Private but for what is said here. */
+typedef struct cli_frames {
+  /* To be set; all else zero. */
+  size_t max_shown; /* payload bytes to show of a frame */
+  nws_conn_config config;
+  FILE *out;
+
+  uint64_t offset; /* of the next byte of the stream */
+  uint64_t count;  /* frames so far */
+  int error;       /* the violation found, or NWS_OK */
+
+  nws_conn conn;
+  nws_spill spill;
+  nws_frame frame;
+  uint64_t frame_at;      /* where the frame begins */
+  uint64_t payload_at;    /* payload bytes of the frame so far */
+  uint64_t message_at;    /* where the unfinished message begins */
+  uint64_t error_at;      /* where the violation is */
+  uint8_t message_opcode; /* of the unfinished message, or 0 */
+  uint8_t message_rsv;    /* its reserved bits */
+  int in_payload;         /* the header has been read */
+  int printed;            /* the line of the frame has been printed */
+  int closed;             /* a close frame has gone by */
+  size_t header_len;      /* bytes in `header` */
+  uint8_t header[NWS_FRAME_HEADER_MAX];
+  uint8_t *shown; /* the payload's first bytes, unmasked */
+  size_t shown_len;
+} cli_frames;
+
+/* Prepares. `role` is that of the sender, 0 for either.
+ * Returns NWS_OK or an nws_error. */
+int nws__cli_frames_init(cli_frames *frames, unsigned role);
+
+/* Takes the next bytes, which it changes. Returns NWS_OK, or the violation. */
+int nws__cli_frames_add(cli_frames *frames, uint8_t *data, size_t len);
+
+/* Says that the stream ends here, and prints how. Returns the exit code. */
+int nws__cli_frames_end(cli_frames *frames);
+
+void nws__cli_frames_free(cli_frames *frames);
+
+/* --- cli_client.c --- */
+
+#define CLI_MAX_HEADERS 64
+#define CLI_MAX_SUBPROTOCOLS 32
+
+/* What connect and ping have in common; the first member of their state. */
+typedef struct cli_client {
+  const char *command;
+  nws_client_options options; /* its handler is to be set */
+  nws_client_offer offer;
+  nws_conn_config conn;
+  nws_handler handler;
+  nws_uri uri;
+  nws_header headers[CLI_MAX_HEADERS];
+  nws_str subprotocols[CLI_MAX_SUBPROTOCOLS];
+  uv_loop_t uv;
+  uv_signal_t signals[2];
+  nws_loop *loop;
+  nws_peer *peer;
+  void (*interrupted)(struct cli_client *client); /* the first time */
+  int verbose;
+  int open;       /* the connection has been opened */
+  int closing;    /* we have started to close */
+  int interrupts; /* how often the user asked us to stop */
+  int exit_code;  /* what to exit with; a failure on our side stands */
+} cli_client;
+
+/* The options of cli_client.c, for getopt_long(). */
+#define CLI_CLIENT_SHORTS "hvH:s:o:t:"
+#define CLI_CLIENT_LONGS                                                       \
+  {"help", no_argument, NULL, 'h'}, {"verbose", no_argument, NULL, 'v'},       \
+      {"header", required_argument, NULL, 'H'},                                \
+      {"subprotocol", required_argument, NULL, 's'},                           \
+      {"origin", required_argument, NULL, 'o'}, {                              \
+    "timeout", required_argument, NULL, 't'                                    \
+  }
+
+/* Sets everything to its default. */
+void nws__cli_client_init(cli_client *client, const char *command);
+
+/* Takes an option if it is one of cli_client.c's: returns 1 when it was, 0 when
+ * it was not, -1 after complaining of its value. */
+int nws__cli_client_option(cli_client *client, int option, const char *arg);
+
+/* Takes the URL from what is left of argv; returns 0 after complaining. */
+int nws__cli_client_url(cli_client *client, int argc, char **argv);
+
+/* Sets up the loop and the signals, and connects. Returns CLI_EXIT_OK, or
+ * another exit code after complaining. */
+int nws__cli_client_start(cli_client *client);
+
+/* Runs until the peer is closed. Returns the exit code. */
+int nws__cli_client_run(cli_client *client);
+
+/* Starts the closing handshake, once. */
+void nws__cli_client_close(cli_client *client, unsigned code, nws_str reason);
+
+/* To be called first by `open`. */
+void nws__cli_client_opened(cli_client *client);
+
+/* Says whether an error on an open connection is a rule that the peer broke,
+ * and not the loss of the connection. */
+int nws__cli_is_violation(int error);
+
+/* To be called by `closed`: tells how it ended, and ends the loop. */
+void nws__cli_client_closed(cli_client *client, const nws_closed *how);
+
+#endif

@@ -1,0 +1,389 @@
+/* cli_client.c - what connect and ping share: the options of a client, the run
+ * of its loop, Ctrl-C, and the one place that turns the way a connection ended
+ * into words and an exit code.
+ */
+#include <string.h>
+#include "cli.h"
+
+#define MAX_BODY_SHOWN 1024
+
+void nws__cli_client_init(cli_client *client, const char *command) {
+  memset(client, 0, sizeof(*client));
+  client->command = command;
+  client->handler.size = sizeof(client->handler);
+  client->conn.size = sizeof(client->conn);
+  client->offer.size = sizeof(client->offer);
+  client->offer.headers = client->headers;
+  client->offer.subprotocols = client->subprotocols;
+  client->options.size = sizeof(client->options);
+  client->options.handler = &client->handler;
+  client->options.user = client;
+  client->options.offer = &client->offer;
+  client->options.conn = &client->conn;
+  client->exit_code = CLI_EXIT_OK;
+}
+
+/* --- Options --- */
+
+static nws_str trim(nws_str text) {
+  while (text.len && (*text.ptr == ' ' || *text.ptr == '\t')) {
+    text.ptr++;
+    text.len--;
+  }
+  while (text.len &&
+         (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
+    text.len--;
+  return text;
+}
+
+/* Complaints about headers never repeat a value: it may be a secret. */
+static int add_header(cli_client *client, const char *arg) {
+  const char *colon = strchr(arg, ':');
+  if (!colon) {
+    nws__cli_misuse(client->command, "--header wants 'Name: value'");
+    return -1;
+  }
+  nws_header header;
+  header.name = nws_str_make(arg, (size_t)(colon - arg));
+  header.value = trim(nws_str_of(colon + 1));
+  if (!nws_http_token_valid(header.name)) {
+    nws__cli_misuse(client->command, "the name of a --header is no token");
+    return -1;
+  }
+  if (!nws_http_value_valid(header.value)) {
+    nws__cli_misuse(client->command,
+                    "the value of --header '%.*s' has a control character",
+                    (int)header.name.len, header.name.ptr);
+    return -1;
+  }
+  if (client->offer.header_count == CLI_MAX_HEADERS) {
+    nws__cli_misuse(client->command, "more than %d headers", CLI_MAX_HEADERS);
+    return -1;
+  }
+  client->headers[client->offer.header_count++] = header;
+  return 1;
+}
+
+static int add_subprotocol(cli_client *client, const char *arg) {
+  nws_str name = nws_str_of(arg);
+  if (!nws_http_token_valid(name)) {
+    nws__cli_misuse(client->command, "'%s' cannot name a subprotocol", arg);
+    return -1;
+  }
+  if (client->offer.subprotocol_count == CLI_MAX_SUBPROTOCOLS) {
+    nws__cli_misuse(client->command, "more than %d subprotocols",
+                    CLI_MAX_SUBPROTOCOLS);
+    return -1;
+  }
+  client->subprotocols[client->offer.subprotocol_count++] = name;
+  return 1;
+}
+
+/* One limit for both handshakes; 0 is none. */
+static int set_timeout(cli_client *client, const char *arg) {
+  uint32_t ms;
+  if (!nws__cli_read_seconds(arg, UINT32_MAX - 1, &ms)) {
+    nws__cli_misuse(client->command, "'%s' is no number of seconds", arg);
+    return -1;
+  }
+  client->options.limits.handshake_timeout_ms = ms ? ms : UINT32_MAX;
+  client->conn.close_timeout_ms = ms ? ms : UINT32_MAX;
+  return 1;
+}
+
+int nws__cli_client_option(cli_client *client, int option, const char *arg) {
+  switch (option) {
+  case 'v':
+    client->verbose = 1;
+    return 1;
+  case 'H':
+    return add_header(client, arg);
+  case 's':
+    return add_subprotocol(client, arg);
+  case 'o':
+    client->offer.origin = nws_str_of(arg);
+    return 1;
+  case 't':
+    return set_timeout(client, arg);
+  default:
+    return 0;
+  }
+}
+
+static void bad_url(cli_client *client, const char *url, int error, size_t at) {
+  if (strncmp(url, "wss:", 4) == 0)
+    nws__cli_misuse(client->command,
+                    "wss:// needs TLS, which this version does not have");
+  else if (error == NWS_ERROR_URI_SCHEME)
+    nws__cli_misuse(client->command, "the URL must begin with ws://");
+  else
+    nws__cli_misuse(client->command, "the URL is wrong at character %zu: %s",
+                    at + 1, nws_error_text(error));
+}
+
+int nws__cli_client_url(cli_client *client, int argc, char **argv) {
+  if (optind + 1 != argc) {
+    if (optind == argc)
+      nws__cli_misuse(client->command, "which URL? (ws://host:port/path)");
+    else
+      nws__cli_misuse(client->command, "one URL only; '%s' is one too many",
+                      argv[optind + 1]);
+    return 0;
+  }
+  const char *url = argv[optind];
+  size_t at = 0;
+  int error = nws_uri_parse(&client->uri, url, strlen(url), &at);
+  if (error == NWS_OK && client->uri.secure)
+    error = NWS_ERROR_URI_SCHEME;
+  if (error != NWS_OK) {
+    bad_url(client, url, error, at);
+    return 0;
+  }
+  client->options.url = url;
+  return 1;
+}
+
+/* --- The handshake, for -v --- */
+
+/* Says whether a header may hold what lets others in. */
+static int secret(nws_str name) {
+  static const char *const names[] = {"authorization", "proxy-authorization",
+                                      "cookie", "set-cookie"};
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    if (nws_str_equal_nocase(name, nws_str_of(names[i])))
+      return 1;
+  return 0;
+}
+
+static void put_header(const char *mark, const nws_header *header) {
+  fprintf(stderr, "%s ", mark);
+  nws__cli_put_text(stderr, header->name.ptr, header->name.len, CLI_TEXT_PLAIN);
+  fputs(": ", stderr);
+  if (secret(header->name))
+    fputs("(not shown)", stderr);
+  else
+    nws__cli_put_text(stderr, header->value.ptr, header->value.len,
+                      CLI_TEXT_PLAIN);
+  fputc('\n', stderr);
+}
+
+static void put_host(FILE *out, const nws_uri *uri) {
+  fprintf(out, uri->ipv6 ? "[%.*s]:%u" : "%.*s:%u", (int)uri->host.len,
+          uri->host.ptr, (unsigned)uri->port);
+}
+
+static void put_request(const cli_client *client) {
+  const nws_uri *uri = &client->uri;
+  const nws_client_offer *offer = &client->offer;
+  fputs("* connecting to ", stderr);
+  put_host(stderr, uri);
+  fprintf(stderr, "\n> GET %.*s", (int)uri->path.len, uri->path.ptr);
+  if (uri->query.ptr)
+    fprintf(stderr, "?%.*s", (int)uri->query.len, uri->query.ptr);
+  fputs(" HTTP/1.1\n", stderr);
+  if (offer->origin.ptr) {
+    nws_header origin = {nws_str_of("Origin"), offer->origin};
+    put_header(">", &origin);
+  }
+  for (size_t i = 0; i < offer->subprotocol_count; i++) {
+    nws_header header = {nws_str_of("Sec-WebSocket-Protocol"),
+                         offer->subprotocols[i]};
+    put_header(">", &header);
+  }
+  for (size_t i = 0; i < offer->header_count; i++)
+    put_header(">", &offer->headers[i]);
+}
+
+static void put_response(const nws_http_head *head) {
+  fprintf(stderr, "< %u ", (unsigned)head->status);
+  nws__cli_put_text(stderr, head->reason.ptr, head->reason.len, CLI_TEXT_PLAIN);
+  fputc('\n', stderr);
+  for (size_t i = 0; i < head->count; i++)
+    put_header("<", &head->headers[i]);
+}
+
+void nws__cli_client_opened(cli_client *client) {
+  client->open = 1;
+  if (!client->verbose)
+    return;
+  char address[64] = "";
+  nws_peer_address(client->peer, address, sizeof(address));
+  nws_str subprotocol = nws_peer_subprotocol(client->peer);
+  const nws_http_head *head = nws_peer_response(client->peer);
+  if (head)
+    put_response(head);
+  fprintf(stderr, "* open, with %s", address);
+  if (subprotocol.ptr) {
+    fputs(", subprotocol ", stderr);
+    nws__cli_put_text(stderr, subprotocol.ptr, subprotocol.len, CLI_TEXT_PLAIN);
+  }
+  fputc('\n', stderr);
+}
+
+/* --- The end --- */
+
+static int report_refused(const cli_client *client, const nws_closed *how) {
+  const nws_http_head *head = how->response;
+  if (!head) {
+    nws__cli_say("the server refused the handshake");
+    return CLI_EXIT_HANDSHAKE;
+  }
+  if (client->verbose)
+    put_response(head);
+  fprintf(stderr, "nws: the server refused the handshake: %u ",
+          (unsigned)head->status);
+  nws__cli_put_text(stderr, head->reason.ptr, head->reason.len, CLI_TEXT_PLAIN);
+  fputc('\n', stderr);
+  size_t len = how->body.len < MAX_BODY_SHOWN ? how->body.len : MAX_BODY_SHOWN;
+  nws__cli_put_text(stderr, how->body.ptr, len, CLI_TEXT_LINES);
+  if (len)
+    fputc('\n', stderr);
+  return CLI_EXIT_HANDSHAKE;
+}
+
+/* Says whether an error is one of the core's, and not of the system's. */
+static int of_core(int error) {
+  return strcmp(nws_error_get(error)->name, "unknown") != 0;
+}
+
+int nws__cli_is_violation(int error) {
+  const nws_error_info *info = nws_error_get(error);
+  return of_core(error) && info->kind == NWS_ERROR_KIND_PEER &&
+         info->close_code && error != NWS_ERROR_EOF &&
+         error != NWS_ERROR_PONG_TIMEOUT && error != NWS_ERROR_CLOSE_TIMEOUT;
+}
+
+static int report_unopened(const cli_client *client, const nws_closed *how) {
+  if (how->error == NWS_ERROR_STATUS)
+    return report_refused(client, how);
+  const nws_error_info *info = nws_error_get(how->error);
+  if (of_core(how->error) && info->kind == NWS_ERROR_KIND_USAGE)
+    return nws__cli_misuse(client->command, "%s", info->text);
+  if (of_core(how->error) && info->kind == NWS_ERROR_KIND_PEER &&
+      how->error != NWS_ERROR_HANDSHAKE_TIMEOUT) {
+    nws__cli_say("the handshake failed: %s%s%s%s", info->text,
+                 *info->rule ? " (" : "", info->rule, *info->rule ? ")" : "");
+    return CLI_EXIT_HANDSHAKE;
+  }
+  fputs("nws: cannot connect to ", stderr);
+  put_host(stderr, &client->uri);
+  fprintf(stderr, ": %s\n",
+          client->interrupts ? "interrupted" : nws_net_text(how->error));
+  return CLI_EXIT_CONNECT;
+}
+
+static int report_close(const cli_client *client, const nws_closed *how) {
+  int usual = how->code == NWS_CLOSE_NORMAL ||
+              how->code == NWS_CLOSE_GOING_AWAY ||
+              how->code == NWS_CLOSE_NO_STATUS;
+  int ours = client->closing && how->code == how->code_sent;
+  if (client->verbose || !(usual || ours)) {
+    fputs(client->closing ? "nws: closed: " : "nws: closed by the server: ",
+          stderr);
+    nws__cli_put_close(stderr, how->code, how->reason);
+    fputc('\n', stderr);
+  }
+  return usual || ours ? CLI_EXIT_OK : CLI_EXIT_CLOSED;
+}
+
+static int report_lost(const cli_client *client, const nws_closed *how) {
+  const nws_error_info *info = nws_error_get(how->error);
+  if (client->interrupts > 1)
+    nws__cli_say("connection dropped");
+  else if (nws__cli_is_violation(how->error))
+    nws__cli_say("the server broke a rule at byte %llu of its stream: %s%s%s%s;"
+                 " closed with %u",
+                 (unsigned long long)how->offset, info->text,
+                 *info->rule ? " (" : "", info->rule, *info->rule ? ")" : "",
+                 (unsigned)info->close_code);
+  else
+    nws__cli_say("connection lost: %s", nws_net_text(how->error));
+  return CLI_EXIT_LOST;
+}
+
+void nws__cli_client_closed(cli_client *client, const nws_closed *how) {
+  int code;
+  fflush(stdout);
+  if (!how->opened)
+    code = report_unopened(client, how);
+  else if (how->error == NWS_OK)
+    code = report_close(client, how);
+  else
+    code = report_lost(client, how);
+  if (client->exit_code == CLI_EXIT_OK)
+    client->exit_code = code;
+  client->peer = NULL;
+  uv_stop(&client->uv);
+}
+
+/* --- The run --- */
+
+static void on_signal(uv_signal_t *handle, int number) {
+  cli_client *client = handle->data;
+  (void)number;
+  client->interrupts++;
+  if (client->peer && client->interrupts == 1 && client->open)
+    client->interrupted(client);
+  else if (client->peer)
+    nws_peer_abort(client->peer);
+}
+
+static int catch_signals(cli_client *client) {
+  static const int numbers[2] = {SIGINT, SIGTERM};
+  for (size_t i = 0; i < 2; i++) {
+    uv_signal_t *handle = &client->signals[i];
+    handle->data = client;
+    int rc = uv_signal_init(&client->uv, handle);
+    if (rc == 0)
+      rc = uv_signal_start(handle, on_signal, numbers[i]);
+    if (rc < 0)
+      return rc;
+    uv_unref((uv_handle_t *)handle);
+  }
+  return 0;
+}
+
+int nws__cli_client_start(cli_client *client) {
+  int rc = uv_loop_init(&client->uv);
+  if (rc == 0)
+    rc = catch_signals(client);
+  if (rc == 0)
+    rc = nws_loop_new(&client->uv, &client->loop);
+  if (rc != 0) {
+    nws__cli_say("cannot start: %s", nws_net_text(rc));
+    return CLI_EXIT_USAGE;
+  }
+  if (client->verbose)
+    put_request(client);
+  rc = nws_client_connect(client->loop, &client->options, &client->peer);
+  if (rc == NWS_OK)
+    return CLI_EXIT_OK;
+  if (rc == NWS_ERROR_HEADER_RESERVED || rc == NWS_ERROR_FIELD)
+    return nws__cli_misuse(client->command, "%s", nws_net_text(rc));
+  nws__cli_say("cannot connect: %s", nws_net_text(rc));
+  return CLI_EXIT_USAGE;
+}
+
+int nws__cli_client_run(cli_client *client) {
+  uv_run(&client->uv, UV_RUN_DEFAULT);
+  return client->exit_code;
+}
+
+void nws__cli_client_close(cli_client *client, unsigned code, nws_str reason) {
+  if (client->closing || !client->peer)
+    return;
+  int rc = nws_peer_close(client->peer, code, reason);
+  if (rc == NWS_ERROR_STATE)
+    return;
+  if (rc != NWS_OK) {
+    nws__cli_say("cannot close: %s", nws_net_text(rc));
+    nws_peer_abort(client->peer);
+    return;
+  }
+  client->closing = 1;
+  if (client->verbose) {
+    fputs("> close ", stderr);
+    nws__cli_put_close(stderr, code, reason);
+    fputc('\n', stderr);
+  }
+}

@@ -1,0 +1,170 @@
+/* cli_help.c - what --help says. The man page, docs/man/nws.1, says the same at
+ * more length; tests/cli holds the two against each other.
+ */
+#include <string.h>
+#include "cli.h"
+
+typedef struct topic {
+  const char *command; /* NULL: the program itself */
+  const char *text;
+} topic;
+
+static const char exit_codes[] =
+    "\n"
+    "Exit codes\n"
+    "  0  done; closed with 1000, 1001 or no code, or as we asked\n"
+    "  1  wrong options, or a failure on this side\n"
+    "  2  cannot connect, or cannot listen\n"
+    "  3  the handshake was refused, or broke a rule\n"
+    "  4  the peer closed with another code\n"
+    "  5  connection lost, rule broken, bytes missing, ping unanswered\n";
+
+#define CLIENT_OPTIONS                                                         \
+  "  -H, --header 'NAME: VALUE' one more header in the request\n"              \
+  "  -s, --subprotocol NAME     offer a subprotocol; the first is liked "      \
+  "best\n"                                                                     \
+  "  -o, --origin ORIGIN        send Origin, as browsers do\n"                 \
+  "  -t, --timeout SECONDS      most time for connecting, and for closing;\n"  \
+  "                             10 and 5 otherwise, 0 is none\n"               \
+  "  -v, --verbose              tell about the handshake and control frames\n" \
+  "  -h, --help                 this\n"
+
+static const topic topics[] = {
+    {NULL, "nws - WebSockets at the terminal\n"
+           "\n"
+           "  nws serve [options]            an echo server, with a page to "
+           "try it\n"
+           "  nws connect [options] URL      standard input and output over a "
+           "WebSocket\n"
+           "  nws ping [options] URL         measure round trips\n"
+           "  nws decode [options] [FILE]    print the frames in a stream of "
+           "bytes\n"
+           "  nws help [COMMAND]             the options of a command\n"
+           "  nws --version\n"
+           "\n"
+           "Try\n"
+           "  nws serve                                 # and in another "
+           "terminal:\n"
+           "  nws connect ws://127.0.0.1:8080/\n"
+           "  echo '81 05 48 65 6c 6c 6f' | nws decode\n"},
+    {"serve",
+     "nws serve [options] - an echo server, with a page to try it at /\n"
+     "\n"
+     "  -l, --listen ADDRESS[:PORT] where to listen; 127.0.0.1:8080 "
+     "otherwise;\n"
+     "                              0.0.0.0 or [::] for all addresses\n"
+     "  -p, --port PORT             only the port; 0 takes any free one\n"
+     "      --echo                  answer each message with itself: always "
+     "on\n"
+     "  -o, --origin WHICH          whose pages may connect: same-host (as\n"
+     "                              otherwise), any, or a list such as\n"
+     "                              https://example.org,http://localhost:3000\n"
+     "  -s, --subprotocol NAME      a subprotocol to agree to; repeatable\n"
+     "      --max-message BYTES     longest message, with K, M or G; 1M\n"
+     "                              otherwise; none is no limit\n"
+     "  -q, --quiet                 print nothing but errors\n"
+     "  -v, --verbose               log connections, requests and messages\n"
+     "  -h, --help                  this\n"
+     "\n"
+     "Ctrl-C (or SIGTERM) closes all connections with 1001; a second one "
+     "drops\n"
+     "them.\n"
+     "\n"
+     "Examples\n"
+     "  nws serve\n"
+     "  nws serve --listen 0.0.0.0:9000 --origin any -v\n"
+     "  nws serve --port 0 --subprotocol chat\n"},
+    {"connect",
+     "nws connect [options] URL - standard input and output over a WebSocket\n"
+     "\n"
+     "Each line of the input is sent as a text message, and each text message\n"
+     "received is printed as a line.\n"
+     "\n"
+     "  -b, --binary               send binary messages, and write those that\n"
+     "                             come as they are (to a terminal: in hex)\n"
+     "      --raw                  the same, sending what each read gives\n"
+     "                             instead of lines\n"
+     "  -n, --stay                 stay when the input ends, until the peer\n"
+     "                             closes\n"
+     "  -w, --wait SECONDS         stay so long when the input ends\n"
+     "      --close CODE[:REASON]  how we close: 1000, after Ctrl-C 1001\n"
+     "                             otherwise\n"
+     "      --ping-interval SECONDS  silence after which to ping; 20 "
+     "otherwise,\n"
+     "                             0 is never\n"
+     "      --max-message BYTES    longest message to take, with K, M or G; "
+     "1M\n"
+     "                             otherwise; none is no limit\n" CLIENT_OPTIONS
+     "\n"
+     "Ctrl-D, the end of the input, closes with 1000 and waits for the peer "
+     "to\n"
+     "do so too; what it still sends is printed. Ctrl-C closes with 1001; a\n"
+     "second one drops the connection.\n"
+     "\n"
+     "Examples\n"
+     "  nws connect ws://127.0.0.1:8080/\n"
+     "  echo hello | nws connect ws://127.0.0.1:8080/\n"
+     "  nws connect -H 'Authorization: Bearer abc' -s chat ws://[::1]:9000/a\n"
+     "  nws connect --stay ws://example.org/feed </dev/null >feed.txt\n"},
+    {"ping",
+     "nws ping [options] URL - measure round trips with WebSocket pings\n"
+     "\n"
+     "  -c, --count N              stop after so many; otherwise at Ctrl-C\n"
+     "  -i, --interval SECONDS     time between two pings; 1 otherwise, 0.01 "
+     "at\n"
+     "                             least\n"
+     "  -W, --wait SECONDS         how long to wait for an answer; 5 "
+     "otherwise\n" CLIENT_OPTIONS "\n"
+     "The exit code is 0 when all pings were answered.\n"
+     "\n"
+     "Examples\n"
+     "  nws ping -c 4 ws://127.0.0.1:8080/\n"
+     "  nws ping -c 100 -i 0.1 -W 1 ws://127.0.0.1:8080/\n"},
+    {"decode",
+     "nws decode [options] [FILE] - print the frames in a stream of bytes\n"
+     "\n"
+     "Reads what one side of a connection sent behind its HTTP head, from FILE "
+     "or\n"
+     "standard input, and prints a line for each frame: its offset, fin or "
+     "---,\n"
+     "reserved bits, opcode, masking key, length, and payload. The last line "
+     "says\n"
+     "how it ended: well, cut off, or with the first rule that was broken, "
+     "and\n"
+     "where.\n"
+     "\n"
+     "      --hex            the input is hex text: white space, commas and "
+     "colons\n"
+     "                       between bytes, 0x before them, # begins a "
+     "comment\n"
+     "      --raw            the input is the bytes themselves\n"
+     "                       Otherwise the first byte tells: a hex digit, "
+     "comma,\n"
+     "                       colon, # or white space means hex text.\n"
+     "      --role WHO       whose frames they are: client (must be masked), "
+     "server\n"
+     "                       (must not be), or any, as otherwise\n"
+     "      --max-payload N  bytes of payload to show of a frame; 64 "
+     "otherwise\n"
+     "      --allow-rsv BITS reserved bits that an extension uses, such as 1 "
+     "for\n"
+     "                       compression; text is then not checked\n"
+     "  -h, --help           this\n"
+     "\n"
+     "Examples\n"
+     "  echo '81 85 37 fa 21 3d 7f 9f 4d 51 58' | nws decode --role client\n"
+     "  nws decode --raw --allow-rsv 1 capture.bin\n"},
+};
+
+int nws__cli_help(const char *command, FILE *out) {
+  for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
+    const topic *t = &topics[i];
+    if (command == NULL ? t->command != NULL
+                        : !t->command || strcmp(t->command, command) != 0)
+      continue;
+    fputs(t->text, out);
+    fputs(exit_codes, out);
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,197 @@
+/* cmd_decode.c - `nws decode`: what is in these bytes?
+ *
+ * Reads a file or standard input, raw or as hex text, and has its frames
+ * printed as they come, in constant memory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include "cli.h"
+
+#define CHUNK ((size_t)1 << 16)
+#define SHOWN_DEFAULT 64
+#define SHOWN_MAX ((uint64_t)1 << 20)
+
+enum { OPTION_HEX = 256, OPTION_RAW, OPTION_ROLE, OPTION_SHOWN, OPTION_RSV };
+
+typedef enum form { FORM_GUESS = 0, FORM_HEX, FORM_RAW } form;
+
+typedef struct decoder {
+  const char *command;
+  const char *name; /* of the file, for complaints */
+  int fd;
+  form form;
+  unsigned role; /* the sender's, 0 for either */
+  cli_hex hex;
+  cli_frames frames;
+  uint8_t chunk[CHUNK];
+} decoder;
+
+/* Hex text begins with a digit, white space, a comma, a colon or a comment.
+ * A stream of frames cannot begin with any of these bytes, unless with reserved
+ * bits or a fragmented control frame: the first byte of a message's first frame
+ * is 0x01, 0x02, or has its top bit set. */
+static form guess(uint8_t first) {
+  return strchr("0123456789abcdefABCDEF#,:\t\n\v\f\r ", first) && first
+             ? FORM_HEX
+             : FORM_RAW;
+}
+
+static int hex_fault(const decoder *d) {
+  const cli_hex *hex = &d->hex;
+  fflush(stdout);
+  fprintf(stderr, "nws: %s:%llu:%llu: ", d->name, (unsigned long long)hex->line,
+          (unsigned long long)hex->column);
+  if (hex->bad)
+    nws__cli_put_text(stderr, &hex->bad, 1, CLI_TEXT_QUOTE);
+  fprintf(stderr, "%s%s\n", hex->bad ? ": " : "", hex->fault);
+  return CLI_EXIT_USAGE;
+}
+
+/* Takes a chunk; returns 0 when the end has come, be it good or bad. */
+static int take(decoder *d, size_t len) {
+  if (d->form == FORM_GUESS)
+    d->form = guess(d->chunk[0]);
+  if (d->form == FORM_HEX)
+    len = nws__cli_hex_read(&d->hex, d->chunk, len);
+  if (nws__cli_frames_add(&d->frames, d->chunk, len) != NWS_OK)
+    return 0;
+  return !d->hex.fault && nws__cli_flush() == 1;
+}
+
+static int finish(decoder *d) {
+  if (d->frames.error == NWS_OK) {
+    nws__cli_hex_end(&d->hex);
+    if (d->hex.fault)
+      return hex_fault(d);
+  }
+  return nws__cli_frames_end(&d->frames);
+}
+
+static int decode(decoder *d) {
+  ssize_t got;
+  while ((got = read(d->fd, d->chunk, CHUNK)) != 0) {
+    if (got > 0 && !take(d, (size_t)got))
+      break;
+    if (got < 0 && errno != EINTR) {
+      nws__cli_say("cannot read %s: %s", d->name, strerror(errno));
+      return CLI_EXIT_USAGE;
+    }
+  }
+  if (ferror(stdout))
+    return CLI_EXIT_OK; /* main() looks why */
+  return finish(d);
+}
+
+static int open_file(decoder *d, const char *name) {
+  d->name = "standard input";
+  d->fd = STDIN_FILENO;
+  if (!name || strcmp(name, "-") == 0)
+    return 1;
+  d->name = name;
+  d->fd = open(name, O_RDONLY | O_CLOEXEC);
+  if (d->fd >= 0)
+    return 1;
+  nws__cli_say("cannot open %s: %s", name, strerror(errno));
+  return 0;
+}
+
+/* --- Options --- */
+
+static int read_role(decoder *d, const char *arg) {
+  if (strcmp(arg, "any") == 0)
+    d->role = 0;
+  else if (strcmp(arg, "client") == 0)
+    d->role = NWS_ROLE_CLIENT;
+  else if (strcmp(arg, "server") == 0)
+    d->role = NWS_ROLE_SERVER;
+  else
+    return nws__cli_misuse(d->command, "--role is client, server or any");
+  return CLI_EXIT_OK;
+}
+
+static int read_shown(decoder *d, const char *arg) {
+  uint64_t shown;
+  if (!nws__cli_read_number(arg, SHOWN_MAX, &shown))
+    return nws__cli_misuse(d->command,
+                           "--max-payload wants a number up to 1048576");
+  d->frames.max_shown = (size_t)shown;
+  return CLI_EXIT_OK;
+}
+
+/* Extensions that use a reserved bit encode the payload, so what arrives need
+ * not be text. */
+static int read_rsv(decoder *d, const char *arg) {
+  nws_conn_config *config = &d->frames.config;
+  for (; *arg; arg++) {
+    if (*arg >= '1' && *arg <= '3')
+      config->rsv_in |= (uint8_t)(NWS_RSV1 >> (*arg - '1'));
+    else if (*arg != ',')
+      return nws__cli_misuse(d->command, "--allow-rsv wants 1, 2 or 3");
+  }
+  config->accept_any_text = 1;
+  return CLI_EXIT_OK;
+}
+
+static int take_option(decoder *d, int option, const char *arg) {
+  switch (option) {
+  case OPTION_HEX:
+    d->form = FORM_HEX;
+    return CLI_EXIT_OK;
+  case OPTION_RAW:
+    d->form = FORM_RAW;
+    return CLI_EXIT_OK;
+  case OPTION_ROLE:
+    return read_role(d, arg);
+  case OPTION_SHOWN:
+    return read_shown(d, arg);
+  case OPTION_RSV:
+    return read_rsv(d, arg);
+  default:
+    return CLI_EXIT_USAGE;
+  }
+}
+
+static int run(decoder *d, const char *name) {
+  if (!open_file(d, name))
+    return CLI_EXIT_USAGE;
+  int rc = nws__cli_frames_init(&d->frames, d->role);
+  if (rc != NWS_OK) {
+    nws__cli_say("%s", nws_error_text(rc));
+    rc = CLI_EXIT_USAGE;
+  } else {
+    rc = decode(d);
+  }
+  nws__cli_frames_free(&d->frames);
+  if (d->fd != STDIN_FILENO)
+    close(d->fd);
+  return rc;
+}
+
+int nws__cli_decode(int argc, char **argv) {
+  static const struct option longs[] = {
+      {"help", no_argument, NULL, 'h'},
+      {"hex", no_argument, NULL, OPTION_HEX},
+      {"raw", no_argument, NULL, OPTION_RAW},
+      {"role", required_argument, NULL, OPTION_ROLE},
+      {"max-payload", required_argument, NULL, OPTION_SHOWN},
+      {"allow-rsv", required_argument, NULL, OPTION_RSV},
+      {NULL, 0, NULL, 0}};
+  static decoder state = {.hex = {.line = 1, .column = 1},
+                          .frames = {.max_shown = SHOWN_DEFAULT}};
+  decoder *d = &state;
+  d->command = argv[0];
+  d->frames.out = stdout;
+  int option;
+  while ((option = nws__cli_option(argc, argv, ":h", longs)) != -1) {
+    if (option == 'h')
+      return nws__cli_help(argv[0], stdout) ? CLI_EXIT_OK : CLI_EXIT_USAGE;
+    if (take_option(d, option, optarg) != CLI_EXIT_OK)
+      return CLI_EXIT_USAGE;
+  }
+  if (optind + 1 < argc)
+    return nws__cli_misuse(d->command, "one file only; '%s' is one too many",
+                           argv[optind + 1]);
+  return run(d, argv[optind]);
+}

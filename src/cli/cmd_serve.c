@@ -1,0 +1,462 @@
+/* cmd_serve.c - `nws serve`: a server to talk to, that says everything back.
+ *
+ * For trying out clients, proxies and browsers: an echo on every path, and a
+ * page at / to do it by hand.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "cli.h"
+
+#define MAX_NAMES 32
+/* Queued bytes beyond the largest message that a slow reader may cost. */
+#define QUEUE_ROOM ((size_t)16 << 20)
+
+enum { OPTION_PORT = 256, OPTION_ECHO, OPTION_ORIGIN, OPTION_MAX_MESSAGE };
+
+typedef struct server server;
+
+/* What is remembered of an open connection, for the log: the system forgets an
+ * address when the other end is gone. */
+typedef struct guest {
+  server *server;
+  uint64_t number;
+  char address[64];
+} guest;
+
+struct server {
+  const char *command;
+  nws_server_options options;
+  nws_server_policy policy;
+  nws_conn_config conn;
+  nws_handler handler;
+  nws_str origins[MAX_NAMES];
+  nws_str subprotocols[MAX_NAMES];
+  char address[64]; /* without brackets */
+  uint64_t port;
+  int quiet;
+  int verbose;
+  char *page;
+  size_t page_len;
+  uint64_t peers; /* connections opened so far, to number them */
+  int interrupts;
+  uv_loop_t uv;
+  uv_signal_t signals[2];
+  nws_loop *loop;
+  nws_server *running; /* NULL once stopped */
+  guest nobody;        /* whom a peer has until its request has been read */
+};
+
+/* --- The log --- */
+
+static void log_guest(const guest *g) {
+  fprintf(stderr, "#%llu %s ", (unsigned long long)g->number, g->address);
+}
+
+static void log_target(const nws_server_handshake *request) {
+  const nws_http_head *head = &request->head;
+  nws__cli_put_text(stderr, head->method.ptr, head->method.len, CLI_TEXT_PLAIN);
+  fputc(' ', stderr);
+  nws__cli_put_text(stderr, head->target.ptr, head->target.len, CLI_TEXT_PLAIN);
+}
+
+/* --- WebSockets --- */
+
+static void on_request(nws_peer *peer, const nws_server_handshake *request) {
+  server *s = ((guest *)nws_peer_user(peer))->server;
+  guest *g = calloc(1, sizeof(*g));
+  if (!g) {
+    nws_rejection why = {.size = sizeof(why), .status = 503};
+    nws_peer_respond(peer, &why);
+    return;
+  }
+  g->server = s;
+  g->number = ++s->peers;
+  nws_peer_address(peer, g->address, sizeof(g->address));
+  nws_peer_set_user(peer, g);
+  if (s->verbose) {
+    log_guest(g);
+    log_target(request);
+    if (request->origin.ptr) {
+      fputs(" from ", stderr);
+      nws__cli_put_text(stderr, request->origin.ptr, request->origin.len,
+                        CLI_TEXT_PLAIN);
+    }
+    fputc('\n', stderr);
+  }
+  nws_peer_accept(peer, NULL);
+}
+
+static void on_message(nws_peer *peer, unsigned opcode, uint8_t *data,
+                       size_t len) {
+  guest *g = nws_peer_user(peer);
+  int rc = nws_peer_send(peer, opcode, data, len);
+  if (g->server->verbose) {
+    log_guest(g);
+    fprintf(stderr, "%s, %zu bytes\n",
+            nws_conn_opcode_name(nws_peer_conn(peer), opcode), len);
+  }
+  if (rc == NWS_OK || rc == NWS_ERROR_STATE)
+    return;
+  nws__cli_say("cannot answer %s: %s", g->address, nws_net_text(rc));
+  nws_peer_close(peer, NWS_CLOSE_INTERNAL_ERROR, nws_str_make("", 0));
+}
+
+static void log_closed(const guest *g, const nws_closed *how) {
+  log_guest(g);
+  if (how->error == NWS_OK) {
+    fputs("closed ", stderr);
+    nws__cli_put_close(stderr, how->code, how->reason);
+  } else {
+    const nws_error_info *info = nws_error_get(how->error);
+    fprintf(stderr, "lost: %s", nws_net_text(how->error));
+    if (nws__cli_is_violation(how->error))
+      fprintf(stderr, " at byte %llu (%s), closed with %u",
+              (unsigned long long)how->offset, info->rule,
+              (unsigned)info->close_code);
+  }
+  fputc('\n', stderr);
+}
+
+static void on_closed(nws_peer *peer, const nws_closed *how) {
+  guest *g = nws_peer_user(peer);
+  if (g == &g->server->nobody)
+    return;
+  if (g->server->verbose)
+    log_closed(g, how);
+  free(g);
+}
+
+/* --- Plain HTTP --- */
+
+/* Says whether this is a request of the simple kind: a GET, and no attempt at a
+ * WebSocket. */
+static int plain_get(const nws_server_handshake *request) {
+  const nws_http_head *head = &request->head;
+  return nws_str_equal(head->method, nws_str_of("GET")) &&
+         nws_header_find(head->headers, head->count, nws_str_of("Upgrade"),
+                         0) == head->count;
+}
+
+static int is_root(nws_str target) {
+  return target.len > 0 && target.ptr[0] == '/' &&
+         (target.len == 1 || target.ptr[1] == '?');
+}
+
+static int send_page(const server *s, nws_peer *peer) {
+  const nws_header headers[] = {
+      {nws_str_of("Content-Type"), nws_str_of("text/html; charset=utf-8")},
+      {nws_str_of("Content-Security-Policy"),
+       nws_str_of("default-src 'none'; style-src 'unsafe-inline'; "
+                  "script-src 'unsafe-inline'; connect-src 'self' ws: wss:; "
+                  "img-src data:; base-uri 'none'; form-action 'none'; "
+                  "frame-ancestors 'none'")},
+      {nws_str_of("X-Content-Type-Options"), nws_str_of("nosniff")},
+      {nws_str_of("Cache-Control"), nws_str_of("no-store")},
+  };
+  nws_rejection page = {.size = sizeof(page),
+                        .status = 200,
+                        .headers = headers,
+                        .header_count = sizeof(headers) / sizeof(headers[0]),
+                        .body = nws_str_make(s->page, s->page_len)};
+  return nws_peer_respond(peer, &page);
+}
+
+static void on_http(nws_peer *peer, const nws_server_handshake *request,
+                    int error) {
+  const server *s = ((guest *)nws_peer_user(peer))->server;
+  nws_rejection answer = {.size = sizeof(answer), .error = error};
+  int plain = plain_get(request);
+  if (s->verbose) {
+    fputs("http: ", stderr);
+    log_target(request);
+    fprintf(stderr, "%s%s\n", plain ? "" : ": ",
+            plain ? "" : nws_error_text(error));
+  }
+  if (plain && is_root(request->head.target)) {
+    send_page(s, peer);
+    return;
+  }
+  if (plain) {
+    answer.status = 404;
+    answer.body = nws_str_of("Here is the page at /, and a WebSocket echo on "
+                             "every path.\n");
+  }
+  nws_peer_respond(peer, &answer);
+}
+
+/* The page's pieces as one. */
+static int join_page(server *s) {
+  size_t len = 0;
+  for (size_t i = 0; nws__cli_page[i]; i++)
+    len += strlen(nws__cli_page[i]);
+  s->page = malloc(len + 1);
+  if (!s->page)
+    return 0;
+  for (size_t i = 0; nws__cli_page[i]; i++) {
+    size_t part = strlen(nws__cli_page[i]);
+    memcpy(s->page + s->page_len, nws__cli_page[i], part);
+    s->page_len += part;
+  }
+  return 1;
+}
+
+/* --- Life --- */
+
+static void on_signal(uv_signal_t *handle, int number) {
+  server *s = handle->data;
+  (void)number;
+  if (!s->running)
+    return;
+  s->interrupts++;
+  if (s->interrupts == 1 && !s->quiet && nws_server_peers(s->running) > 0)
+    fprintf(stderr, "Closing %zu connections; once more drops them.\n",
+            nws_server_peers(s->running));
+  nws_server_stop(s->running, NWS_CLOSE_GOING_AWAY);
+}
+
+static void on_stopped(nws_server *running, void *user) {
+  server *s = ((guest *)user)->server;
+  (void)running;
+  s->running = NULL;
+  for (size_t i = 0; i < 2; i++)
+    uv_close((uv_handle_t *)&s->signals[i], NULL);
+}
+
+static int catch_signals(server *s) {
+  static const int numbers[2] = {SIGINT, SIGTERM};
+  for (size_t i = 0; i < 2; i++) {
+    s->signals[i].data = s;
+    int rc = uv_signal_init(&s->uv, &s->signals[i]);
+    if (rc == 0)
+      rc = uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+    if (rc < 0)
+      return rc;
+  }
+  return 0;
+}
+
+static int cannot_listen(const server *s, int error) {
+  int v6 = strchr(s->address, ':') != NULL;
+  nws__cli_say("cannot listen on %s%s%s:%u: %s", v6 ? "[" : "", s->address,
+               v6 ? "]" : "", (unsigned)s->port, nws_net_text(error));
+  if (error == UV_EADDRINUSE)
+    fprintf(stderr,
+            "Another program uses that port. Try --port %u, or --port 0 for "
+            "any free one.\n",
+            (unsigned)(s->port < UINT16_MAX ? s->port + 1 : 8080));
+  else if (error == UV_EACCES)
+    fputs("Ports below 1024 need privileges. Try --port 8080.\n", stderr);
+  else if (error == UV_EADDRNOTAVAIL)
+    fputs("This machine has no such address. Try 127.0.0.1, or 0.0.0.0 for "
+          "all it has.\n",
+          stderr);
+  return CLI_EXIT_CONNECT;
+}
+
+/* Tells what to do next. An address that stands for all is no address to
+ * connect to. */
+static void put_welcome(const server *s) {
+  unsigned port = nws_server_port(s->running);
+  int v6 = strchr(s->address, ':') != NULL;
+  const char *to = s->address;
+  if (strcmp(to, "0.0.0.0") == 0)
+    to = "127.0.0.1";
+  if (strcmp(to, "::") == 0)
+    to = "::1";
+  const char *left = v6 ? "[" : "";
+  const char *right = v6 ? "]" : "";
+  printf("Listening on %s%s%s:%u. Try it\n", left, s->address, right, port);
+  printf("  in a browser:     http://%s%s%s:%u/\n", left, to, right, port);
+  printf("  in a terminal:    nws connect ws://%s%s%s:%u/\n", left, to, right,
+         port);
+  puts("Ctrl-C stops.");
+  fflush(stdout);
+}
+
+static int start(server *s) {
+  int rc = uv_loop_init(&s->uv);
+  if (rc == 0)
+    rc = nws_loop_new(&s->uv, &s->loop);
+  if (rc != 0 || !join_page(s)) {
+    nws__cli_say("cannot start: %s",
+                 nws_net_text(rc != 0 ? rc : NWS_ERROR_MEMORY));
+    return CLI_EXIT_USAGE;
+  }
+  rc = nws_server_start(s->loop, &s->options, &s->running);
+  if (rc != NWS_OK)
+    return cannot_listen(s, rc);
+  rc = catch_signals(s);
+  if (rc == 0)
+    return CLI_EXIT_OK;
+  nws__cli_say("cannot catch signals: %s", nws_net_text(rc));
+  return CLI_EXIT_USAGE;
+}
+
+static int run(server *s) {
+  s->handler = (nws_handler){.size = sizeof(s->handler),
+                             .request = on_request,
+                             .http = on_http,
+                             .message = on_message,
+                             .closed = on_closed};
+  s->options.address = s->address;
+  s->options.port = (uint16_t)s->port;
+  uint64_t max = s->conn.max_message;
+  s->options.limits.max_queue =
+      max > SIZE_MAX - QUEUE_ROOM ? SIZE_MAX : (size_t)max + QUEUE_ROOM;
+  int rc = start(s);
+  if (rc == CLI_EXIT_OK) {
+    if (!s->quiet)
+      put_welcome(s);
+    uv_run(&s->uv, UV_RUN_DEFAULT);
+    nws_loop_free(s->loop);
+    uv_loop_close(&s->uv);
+  }
+  free(s->page);
+  return rc;
+}
+
+/* --- Options --- */
+
+static int read_port(server *s, const char *arg) {
+  if (nws__cli_read_number(arg, UINT16_MAX, &s->port))
+    return 1;
+  nws__cli_misuse(s->command, "'%s' is no port", arg);
+  return 0;
+}
+
+/* Splits ADDRESS, ADDRESS:PORT, [ADDRESS] or [ADDRESS]:PORT; gives what stands
+ * behind the address, or NULL when it has no end. */
+static const char *split_listen(const char *arg, nws_str *address) {
+  const char *end;
+  if (arg[0] == '[') {
+    end = strchr(++arg, ']');
+    *address = nws_str_make(arg, end ? (size_t)(end - arg) : 0);
+    return end ? end + 1 : NULL;
+  }
+  end = strchr(arg, ':');
+  if (!end || strchr(end + 1, ':')) /* several colons: IPv6 without port */
+    end = arg + strlen(arg);
+  *address = nws_str_make(arg, (size_t)(end - arg));
+  return end;
+}
+
+static int read_listen(server *s, const char *arg) {
+  nws_str address;
+  const char *rest = split_listen(arg, &address);
+  if (!rest || (*rest && *rest != ':') || address.len == 0 ||
+      address.len >= sizeof(s->address)) {
+    nws__cli_misuse(s->command, "--listen wants ADDRESS:PORT, not '%s'", arg);
+    return 0;
+  }
+  if (nws_str_equal(address, nws_str_of("localhost")))
+    address = nws_str_of("127.0.0.1");
+  memcpy(s->address, address.ptr, address.len);
+  s->address[address.len] = 0;
+  return *rest ? read_port(s, rest + 1) : 1;
+}
+
+static int read_origins(server *s, const char *arg) {
+  if (strcmp(arg, "any") == 0 || strcmp(arg, "same-host") == 0) {
+    s->policy.origin = *arg == 'a' ? NWS_ORIGIN_ANY : NWS_ORIGIN_SAME_HOST;
+    return 1;
+  }
+  nws_str rest = nws_str_of(arg);
+  nws_str origin;
+  s->policy.origin = NWS_ORIGIN_LIST;
+  while (nws_list_next(&rest, &origin)) {
+    if (s->policy.origin_count == MAX_NAMES) {
+      nws__cli_misuse(s->command, "more than %d origins", MAX_NAMES);
+      return 0;
+    }
+    s->origins[s->policy.origin_count++] = origin;
+  }
+  return 1;
+}
+
+static int read_subprotocol(server *s, const char *arg) {
+  if (!nws_http_token_valid(nws_str_of(arg))) {
+    nws__cli_misuse(s->command, "'%s' cannot name a subprotocol", arg);
+    return 0;
+  }
+  if (s->policy.subprotocol_count == MAX_NAMES) {
+    nws__cli_misuse(s->command, "more than %d subprotocols", MAX_NAMES);
+    return 0;
+  }
+  s->subprotocols[s->policy.subprotocol_count++] = nws_str_of(arg);
+  return 1;
+}
+
+static int read_max_message(server *s, const char *arg) {
+  if (nws__cli_read_size(arg, &s->conn.max_message))
+    return 1;
+  nws__cli_misuse(s->command, "'%s' is no number of bytes", arg);
+  return 0;
+}
+
+/* Takes an option; returns 0 after complaining. */
+static int take_option(server *s, int option, const char *arg) {
+  switch (option) {
+  case 'l':
+    return read_listen(s, arg);
+  case 'p':
+    return read_port(s, arg);
+  case OPTION_ECHO:
+    return 1;
+  case 'o':
+    return read_origins(s, arg);
+  case 's':
+    return read_subprotocol(s, arg);
+  case OPTION_MAX_MESSAGE:
+    return read_max_message(s, arg);
+  case 'q':
+    return s->quiet = 1;
+  case 'v':
+    return s->verbose = 1;
+  default:
+    return 0;
+  }
+}
+
+static void set_defaults(server *s, const char *command) {
+  s->command = command;
+  s->port = 8080;
+  memcpy(s->address, "127.0.0.1", sizeof("127.0.0.1"));
+  s->policy.size = sizeof(s->policy);
+  s->policy.origins = s->origins;
+  s->policy.subprotocols = s->subprotocols;
+  s->conn.size = sizeof(s->conn);
+  s->options.size = sizeof(s->options);
+  s->options.handler = &s->handler;
+  s->nobody.server = s;
+  s->options.user = &s->nobody;
+  s->options.policy = &s->policy;
+  s->options.conn = &s->conn;
+  s->options.stopped = on_stopped;
+}
+
+int nws__cli_serve(int argc, char **argv) {
+  static const struct option longs[] = {
+      {"help", no_argument, NULL, 'h'},
+      {"listen", required_argument, NULL, 'l'},
+      {"port", required_argument, NULL, 'p'},
+      {"echo", no_argument, NULL, OPTION_ECHO},
+      {"origin", required_argument, NULL, 'o'},
+      {"subprotocol", required_argument, NULL, 's'},
+      {"max-message", required_argument, NULL, OPTION_MAX_MESSAGE},
+      {"quiet", no_argument, NULL, 'q'},
+      {"verbose", no_argument, NULL, 'v'},
+      {NULL, 0, NULL, 0}};
+  static server state;
+  server *s = &state;
+  set_defaults(s, argv[0]);
+  int option;
+  while ((option = nws__cli_option(argc, argv, ":hl:p:o:s:qv", longs)) != -1) {
+    if (option == 'h')
+      return nws__cli_help(argv[0], stdout) ? CLI_EXIT_OK : CLI_EXIT_USAGE;
+    if (option == '?' || !take_option(s, option, optarg))
+      return CLI_EXIT_USAGE;
+  }
+  if (optind < argc)
+    return nws__cli_misuse(s->command, "what is '%s'?", argv[optind]);
+  return run(s);
+}

@@ -1,0 +1,300 @@
+/* net_internal.h - what the files of the net layer share.
+ *
+ * A peer is one socket. It is watched with uv_poll_t, not uv_tcp_t: libuv 1.44
+ * writes to streams without MSG_NOSIGNAL, so that a peer that vanishes would
+ * raise SIGPIPE in the application; and a uv_poll_t is 88 bytes smaller and
+ * needs no request per write.
+ *
+ * Functions of the API change a peer and put it on the loop's list of things to
+ * do; all callbacks of the application are called by the loop (loop.c), never
+ * from inside the API.
+ */
+#ifndef NWS_NET_INTERNAL_H
+#define NWS_NET_INTERNAL_H
+
+/* uv.h and accept4 need more of the system than standard C shows. This header
+ * comes first everywhere. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <nws/net.h>
+#include <uv.h>
+
+/* What one read takes at most, and the gather buffer that its answers go to. */
+#define NWS__RECEIVE_LEN ((size_t)256 * 1024)
+#define NWS__GATHER_LEN ((size_t)256 * 1024)
+/* What the loop keeps at most of a gather buffer, and of a buffer for messages,
+ * that large messages have made grow. */
+#define NWS__KEEP_MAX ((size_t)4 * 1024 * 1024)
+/* What one read takes before the connection is open: what comes behind a head
+ * may have to be kept until the application decides. */
+#define NWS__HEAD_READ_LEN ((size_t)16 * 1024)
+/* How much of a refusal's body a client keeps. */
+#define NWS__BODY_MAX ((size_t)64 * 1024)
+/* Where extensions decode to. */
+#define NWS__SCRATCH_LEN ((size_t)64 * 1024)
+/* How long the other end may take to close once all has been said. */
+#define NWS__LINGER_MS 2000u
+/* Connections beyond max_peers that are being told so. */
+#define NWS__SURPLUS_PEERS 64u
+
+/* --- Configuration --- */
+
+/* Options of a server or client, with all defaults filled in. */
+typedef struct nws__setup {
+  nws_handler handler;
+  nws_conn_config conn;
+  nws_net_limits limits;
+} nws__setup;
+
+/* --- Write queue (queue.c) --- */
+
+typedef struct nws__chunk {
+  struct nws__chunk *next;
+  size_t at;  /* first byte not written yet */
+  size_t len; /* end of the bytes in `data` */
+  size_t cap; /* room in `data` */
+  uint8_t data[];
+} nws__chunk;
+
+typedef struct nws__queue {
+  nws__chunk *head;
+  nws__chunk *tail;
+  size_t bytes;
+} nws__queue;
+
+/* --- Peers --- */
+
+/* The life of a peer; peer.c has the transitions. */
+typedef enum nws__peer_state {
+  NWS__RESOLVING,  /* client: the name is being looked up */
+  NWS__CONNECTING, /* client: TCP is connecting to one of the addresses */
+  NWS__SHAKING,    /* the other end's HTTP head is awaited */
+  NWS__DECIDING,   /* server: the application's answer is awaited */
+  NWS__REFUSED,    /* client: the body of a refusal is awaited */
+  NWS__OPEN,       /* the engine rules, closing handshake included */
+  NWS__CLOSING,    /* what was said leaves, what comes is discarded */
+  NWS__DEAD        /* `closed` is due, or was called */
+} nws__peer_state;
+
+enum {
+  NWS__BUSY = 1u << 0,      /* the loop works on it, and will settle it */
+  NWS__LISTED = 1u << 1,    /* is on the loop's list of things to do */
+  NWS__TOLD = 1u << 2,      /* the application knows it: owes `closed` */
+  NWS__OPEN_DUE = 1u << 3,  /* the handshake is over, `open` is due */
+  NWS__OPENED = 1u << 4,    /* `open` was called */
+  NWS__PAUSED = 1u << 5,    /* nws_peer_pause() */
+  NWS__THROTTLED = 1u << 6, /* was above high_water, not yet at low_water */
+  NWS__DRAIN_DUE = 1u << 7, /* `drain` is due at low_water */
+  NWS__BLOCKED = 1u << 8,   /* the socket takes no more just now */
+  NWS__BROKEN = 1u << 9,    /* writing failed: nothing goes out any more */
+  NWS__SHUT = 1u << 10,     /* our side of TCP has been closed */
+  NWS__ENDED = 1u << 11,    /* the other side of TCP has been closed */
+  NWS__CONN = 1u << 12,     /* `conn` is set up */
+  NWS__WATCHED = 1u << 13,  /* `poll` is initialised and not closing */
+  NWS__FINISHED = 1u << 14, /* nothing may be done with it any more */
+  NWS__GRACE = 1u << 15 /* reading has just been resumed: no time-outs yet */
+};
+
+/* What the handshake agreed on; absent when nothing. */
+typedef struct nws__agreed {
+  nws_extension_use uses[NWS_EXTENSIONS_MAX];
+  size_t use_count;
+  nws_str subprotocol; /* points behind this struct */
+} nws__agreed;
+
+/* Only for a client: where it goes, and how far it got. */
+typedef struct nws__dial {
+  char *url; /* owned; `uri` points into it */
+  nws_uri uri;
+  nws_client_offer offer;
+  nws_client_handshake hs;
+  uv_getaddrinfo_t lookup;
+  struct addrinfo *found; /* owned, from the lookup */
+  struct addrinfo *next;  /* the next one to try */
+  struct addrinfo literal;
+  struct sockaddr_storage literal_address;
+  uint64_t deadline;
+  size_t request_len; /* bytes that the request takes */
+  int error;          /* of the last attempt */
+} nws__dial;
+
+/* What exists only until a connection is open. */
+typedef struct nws__opening {
+  char *head; /* the other end's HTTP head so far */
+  size_t head_len;
+  size_t head_cap;
+  uint8_t *rest; /* what came behind it */
+  size_t rest_len;
+  int rest_owned; /* 1: from malloc; 0: in the loop's receive buffer */
+  int error;      /* server: why it is not a handshake that is wanted */
+  nws_server_handshake *request; /* server; owned */
+  nws__dial *dial;               /* client; owned */
+} nws__opening;
+
+/* Kept for `closed`. */
+typedef struct nws__reason {
+  size_t len;
+  char text[];
+} nws__reason;
+
+struct nws_peer {
+  uv_poll_t poll;
+  nws_conn conn;
+  nws_loop *loop;
+  nws_server *server; /* NULL for clients */
+  nws__setup *setup;  /* the server's, or a client's own */
+  void *user;
+  nws__opening *opening;
+  nws__agreed *agreed;
+  nws__reason *reason;
+  nws_spill *spill;     /* that the engine has; NULL most of the time */
+  nws_message *message; /* being assembled; NULL most of the time */
+  nws__queue queue;
+  uint64_t deadline; /* see timers.c */
+  nws_peer *prev;    /* among the server's peers */
+  nws_peer *next;
+  nws_peer *todo_next;
+  uint32_t timer_at; /* place in the heap, from 1; 0: none */
+  int fd;
+  int error; /* what ended it; only where it is not clean */
+  uint32_t flags;
+  uint8_t state;
+  uint8_t events; /* what `poll` looks for */
+  uint8_t holds;  /* handles and requests of libuv that point here */
+};
+
+/* --- Loop --- */
+
+struct nws_loop {
+  uv_loop_t *uv;
+  uv_loop_t own;
+  int owns_uv;
+  unsigned handles; /* open ones of `prepare` and `timer` */
+  uv_prepare_t prepare;
+  uv_timer_t timer;
+  uint64_t timer_due; /* NWS_NEVER when the timer does not run */
+  nws_peer **heap;    /* peers by deadline; entry 0 is not used */
+  uint32_t heap_len;
+  uint32_t heap_cap;
+  uint32_t heap_reserved; /* peers that may need a place */
+  nws_peer *todo;         /* first in, first out */
+  nws_peer **todo_end;
+  size_t alive; /* peers and servers */
+  uint8_t *receive;
+  void *scratch; /* NULL until an extension may need it */
+  nws_spill *spare;
+  nws__chunk *gather;
+  nws_message *assembler; /* with the block of the last large message */
+  nws_random random;
+  nws_allocator allocator;
+};
+
+/* --- Server --- */
+
+struct nws_server {
+  uv_poll_t poll;   /* the listening socket */
+  uv_timer_t retry; /* looks again after descriptors ran out */
+  nws_loop *loop;
+  nws__setup setup;
+  nws_server_options options;
+  nws_peer *first;
+  size_t count;
+  int fd;
+  uint16_t port;
+  uint8_t stopping;
+  uint8_t handles;
+};
+
+/* loop.c */
+void nws__loop_todo(nws_peer *peer);
+void nws__loop_hold(nws_loop *loop);
+void nws__loop_release(nws_loop *loop);
+nws_spill *nws__loop_take_spill(nws_loop *loop);
+void nws__loop_give_spill(nws_loop *loop, nws_spill *spill);
+
+/* setup.c */
+int nws__setup_copy(nws__setup *setup, nws_loop *loop,
+                    const nws_handler *handler, const nws_conn_config *conn,
+                    const nws_net_limits *limits, size_t extensions);
+int nws__setup_options(void *out, size_t cap, const void *options);
+uint64_t nws__setup_close_ns(const nws__setup *setup);
+uint64_t nws__setup_stall_ns(const nws__setup *setup);
+uint64_t nws__setup_handshake_ns(const nws__setup *setup);
+
+/* timers.c */
+int nws__timer_reserve(nws_loop *loop);
+void nws__timer_unreserve(nws_loop *loop);
+void nws__timer_set(nws_peer *peer, uint64_t deadline);
+void nws__timer_in(nws_peer *peer, uint64_t ns);
+void nws__timer_earlier(nws_peer *peer, uint64_t deadline);
+void nws__timer_soon(nws_loop *loop);
+void nws__timer_fire(uv_timer_t *timer);
+
+/* socket_unix.c: all give 0 or more, or a UV_… error */
+int nws__socket_listen(const struct sockaddr *address, int backlog, int *fd);
+int nws__socket_accept(int listener, int *fd);
+int nws__socket_connect(const struct sockaddr *address, socklen_t len, int *fd);
+int nws__socket_error(int fd);
+long nws__socket_receive(int fd, void *out, size_t cap);
+long nws__socket_send(int fd, const uv_buf_t *bufs, unsigned count);
+void nws__socket_shut(int fd);
+void nws__socket_close(int fd);
+int nws__socket_port(int fd, uint16_t *port);
+int nws__socket_name(int fd, char *out, size_t cap);
+
+/* queue.c */
+uint8_t *nws__queue_reserve(nws_loop *loop, nws__queue *queue, size_t len);
+void nws__queue_commit(nws__queue *queue, size_t len);
+int nws__queue_write(nws_loop *loop, nws__queue *queue, int fd);
+void nws__queue_drop(nws_loop *loop, nws__queue *queue);
+
+/* peer.c */
+nws_peer *nws__peer_new(nws_loop *loop, nws__setup *setup, nws_server *server);
+void nws__peer_enter(nws_peer *peer, nws__peer_state state);
+int nws__peer_attach(nws_peer *peer, int fd);
+void nws__peer_detach(nws_peer *peer);
+int nws__peer_start(nws_peer *peer, const nws_extension_use *uses, size_t count,
+                    nws_str subprotocol);
+void nws__peer_end(nws_peer *peer, int error);
+void nws__peer_die(nws_peer *peer, int error);
+void nws__peer_leave(nws_peer *peer);
+void nws__peer_work(nws_peer *peer);
+void nws__peer_timeout(nws_peer *peer, uint64_t now);
+void nws__peer_opened(nws_peer *peer);
+void nws__peer_resumed(nws_peer *peer);
+void nws__peer_unhold(nws_peer *peer);
+nws__opening *nws__peer_opening(nws_peer *peer);
+
+/* peer_read.c */
+void nws__peer_read(nws_peer *peer);
+void nws__peer_unspill(nws_peer *peer);
+int nws__peer_reads(const nws_peer *peer);
+void nws__peer_feed(nws_peer *peer, uint8_t *data, size_t len);
+int nws__peer_head_add(nws__opening *opening, const uint8_t *data, size_t len,
+                       size_t max_head);
+
+/* peer_write.c */
+size_t nws__peer_write(nws_peer *peer);
+void nws__peer_owe(nws_peer *peer);
+void nws__peer_level(nws_peer *peer, size_t written);
+int nws__peer_say_close(nws_peer *peer, unsigned code, nws_str reason);
+
+/* listen.c and server_shake.c */
+void nws__server_settle(nws_server *server);
+void nws__server_read(nws_peer *peer, uint8_t *data, size_t len);
+void nws__server_refuse(nws_peer *peer, int error, unsigned status);
+void nws__server_give_up(nws_peer *peer);
+
+/* dial.c and client_shake.c */
+int nws__client_check(nws__dial *dial, const nws__setup *setup);
+void nws__client_begin(nws_peer *peer);
+void nws__client_try_next(nws_peer *peer);
+void nws__client_connected(nws_peer *peer);
+void nws__client_read(nws_peer *peer, uint8_t *data, size_t len);
+void nws__client_body(nws_peer *peer, const uint8_t *data, size_t len);
+void nws__client_timeout(nws_peer *peer, uint64_t now);
+void nws__client_free(nws__dial *dial);
+
+#endif

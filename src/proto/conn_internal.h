@@ -1,0 +1,166 @@
+/* conn_internal.h - what the files of the connection share.
+ *
+ * conn.c opens a connection and answers questions, conn_recv.c takes bytes,
+ * conn_send.c writes frames, conn_control.c holds the closing handshake, the
+ * faults and what is owed, conn_time.c the deadlines, conn_extension.c the
+ * extensions in use.
+ */
+#ifndef NWS_CONN_INTERNAL_H
+#define NWS_CONN_INTERNAL_H
+
+#include <nws/conn.h>
+
+/* Bits of the first two bytes of a frame (RFC 6455 5.2). */
+#define NWS__FIN 0x80u
+#define NWS__RSV (NWS_RSV1 | NWS_RSV2 | NWS_RSV3)
+#define NWS__OPCODE 0x0fu
+#define NWS__CONTROL 0x08u
+#define NWS__MASKED 0x80u
+
+/* The opcodes that RFC 6455 reserves, bit n for opcode n. */
+#define NWS__RESERVED_OPCODES 0xf8f8u
+
+/* What the next received byte is part of: nws_conn.phase. The functions that
+ * take it, and all transitions, are in conn_recv.c. */
+enum {
+  NWS__PHASE_NONE = 0,  /* not opened */
+  NWS__PHASE_HEADER,    /* a frame header, maybe begun in `carry` */
+  NWS__PHASE_DATA,      /* payload of a data frame */
+  NWS__PHASE_DECODE,    /* the same, on its way through extensions */
+  NWS__PHASE_SKIP,      /* the same, discarded since we have sent a close */
+  NWS__PHASE_CONTROL,   /* payload of a control frame */
+  NWS__PHASE_DRAIN,     /* nothing: what follows a close is discarded */
+  NWS__PHASE_FAULT_DUE, /* nothing: a fault is to be reported */
+  NWS__PHASE_FAULT,     /* nothing: the fault is reported over and over */
+  NWS__PHASES
+};
+
+/* nws_conn.flags */
+enum {
+  NWS__CLOSE_SENT = 1 << 0, /* our close frame was written */
+  NWS__CLOSE_GOT = 1 << 1,  /* the peer's close frame has come */
+  NWS__CLOSE_OWED = 1 << 2, /* nws_conn_flush() is to write one */
+  NWS__PONG_OWED = 1 << 3,
+  NWS__PING_OWED = 1 << 4,
+  NWS__PING_OUT = 1 << 5,    /* a ping of ours is not answered yet */
+  NWS__MASKED_IN = 1 << 6,   /* the frame that is arriving is masked */
+  NWS__REPORTED = 1 << 7,    /* an event of this frame has been given */
+  NWS__SEND_FIN = 1 << 8,    /* the begun frame ends its message */
+  NWS__SEND_CHECK = 1 << 9,  /* the message being sent is checked text */
+  NWS__SEND_AS_IS = 1 << 11, /* the message being sent is not encoded */
+  NWS__ENDED = 1 << 10       /* nothing more can come from the transport */
+};
+
+/* Checks of our own invariants, in builds for development. The core itself
+ * needs nothing from assert.h. */
+#ifdef NWS_CHECKS
+#include <assert.h>
+#define NWS__ASSERT(condition) assert(condition)
+#else
+#define NWS__ASSERT(condition) ((void)0)
+#endif
+
+/* 0 in a configuration means the default. */
+static inline uint64_t nws__or_default(uint64_t value, uint64_t otherwise) {
+  return value != 0 ? value : otherwise;
+}
+
+static inline int nws__is_control(unsigned opcode) {
+  return (opcode & NWS__CONTROL) != 0;
+}
+
+static inline int nws__has(const nws_conn *conn, unsigned flag) {
+  return (conn->flags & flag) != 0;
+}
+
+static inline void nws__set(nws_conn *conn, unsigned flag) {
+  conn->flags = (uint16_t)(conn->flags | flag);
+}
+
+static inline void nws__clear(nws_conn *conn, unsigned flag) {
+  conn->flags = (uint16_t)(conn->flags & ~flag);
+}
+
+/* Says whether the invariants hold; for asserts, fuzzers and proofs. */
+int nws__conn_valid(const nws_conn *conn);
+
+/* --- conn_recv.c --- */
+
+/* Discards what is left of the data frame that is arriving, once our close has
+ * been sent, unless the configuration wants it. */
+void nws__conn_skip_data(nws_conn *conn);
+
+/* --- conn_control.c --- */
+
+/* Ends the parsing: the error sticks, its close frame is owed. Returns it. */
+int nws__conn_fail(nws_conn *conn, int error, uint64_t offset);
+
+/* Leaves the open state, once and for all. */
+void nws__conn_enter_closing(nws_conn *conn);
+
+/* Notes what the close frames so far make of the state. */
+void nws__conn_settle(nws_conn *conn);
+
+/* Writes a control frame of `len` <= 125 bytes at `out`, which has room for
+ * it, masked for clients. Returns its length, or NWS_ERROR_RANDOM. */
+int nws__conn_write_control(const nws_conn *conn, unsigned opcode,
+                            const void *payload, size_t len, uint8_t *out);
+
+/* How long such a frame is. */
+size_t nws__conn_control_len(const nws_conn *conn, size_t len);
+
+/* Draws a masking key for clients; servers get zeros. */
+int nws__conn_draw_key(const nws_conn *conn, uint8_t key[4]);
+
+/* --- conn_time.c --- */
+
+/* Notes a pong, which may answer our ping. */
+void nws__conn_pong(nws_conn *conn, const uint8_t *payload, size_t len,
+                    uint64_t now);
+
+/* --- conn_extension.c --- */
+
+/* A piece of decoded payload. */
+typedef struct nws__piece {
+  uint8_t *data;
+  size_t len;
+  int frame_end;
+} nws__piece;
+
+/* The reserved bits and opcodes that extensions in use own. */
+unsigned nws__conn_ext_rsv(const nws_conn *conn);
+unsigned nws__conn_ext_opcodes(const nws_conn *conn);
+
+/* Checks the extensions in use against the configuration: NWS_OK or
+ * NWS_ERROR_CONFIG. */
+int nws__conn_ext_check(const nws_conn *conn);
+
+/* Shows a frame's header to the extensions. Returns how many will transform
+ * its payload, or an error. */
+int nws__conn_ext_frame_in(nws_conn *conn, const nws_frame *frame);
+
+/* Decodes payload at `in` (unmasked) until there is a piece. `last` says that
+ * the frame ends with this input. `in` is advanced by what was used. Returns 1
+ * with a piece, 0 when more input is needed, an error. */
+int nws__conn_ext_decode(nws_conn *conn, const uint8_t **in, size_t *len,
+                         int last, nws__piece *piece);
+
+/* Shows a frame's header to the extensions before it is sent. Returns a mask
+ * of those that will encode it, or an error. */
+int nws__conn_ext_frame_out(nws_conn *conn, nws_frame *frame,
+                            int may_transform);
+
+/* Says whether any extension in use encodes. */
+int nws__conn_ext_encodes(const nws_conn *conn);
+
+/* The most room that encoding `len` bytes takes, intermediate results
+ * included; 0 when no extension encodes. */
+size_t nws__conn_ext_bound(const nws_conn *conn, size_t len);
+
+/* Encodes a whole frame's payload with the extensions in `mask`. The result
+ * stands at `out`, which has room for the bound; its length is `*out_len`. */
+int nws__conn_ext_encode(nws_conn *conn, unsigned mask, const nws_frame *frame,
+                         const void *payload, size_t len, uint8_t *out,
+                         size_t *out_len);
+
+#endif

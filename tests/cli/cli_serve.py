@@ -1,0 +1,198 @@
+"""nws serve: the echo, the page, policies, and the ways it ends."""
+
+import re
+import signal
+import socket
+import time
+import unittest
+import urllib.error
+import urllib.request
+from cli_support import (
+    LIMIT, Running, Server, close_payload, dial, free_port, main, run,
+)  # fmt: skip
+
+
+class Serve(unittest.TestCase):
+    def test_welcome(self):
+        server = Server(self)
+        self.assertIn(f"http://127.0.0.1:{server.port}/", server.welcome[0])
+        self.assertIn(f"nws connect {server.url}", server.welcome[1])
+
+    def test_echo(self):
+        server = Server(self, "--echo")
+        wire, head = dial(self, server.port, target="/any/path?x=1")
+        self.assertIn(" 101 ", head[0])
+        for opcode, payload in ((1, "hé".encode()), (2, b"\xff" * 70000), (1, b"")):
+            wire.send(opcode, payload)
+            self.assertEqual(wire.recv(), (opcode, payload, True))
+        wire.send(8, close_payload(4321, "so"))
+        self.assertEqual(wire.recv()[:2], (8, close_payload(4321)))
+        self.assertTrue(wire.at_end())
+
+    def fetch(self, server, path, method="GET", data=None):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{server.port}{path}", method=method, data=data
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=LIMIT) as answer:
+                return answer.status, answer.headers, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers, error.read().decode()
+
+    def test_page(self):
+        server = Server(self)
+        for path in ("/", "/?a=b"):
+            status, headers, text = self.fetch(server, path)
+            self.assertEqual(status, 200)
+            self.assertEqual(headers["Content-Type"], "text/html; charset=utf-8")
+            self.assertIn("default-src 'none'", headers["Content-Security-Policy"])
+        for name in (
+            "status", "log", "input", "send", "send-binary", "close", "close-code",
+            "connect",
+        ):  # fmt: skip
+            self.assertEqual(len(re.findall(f" id='{name}'", text)), 1)
+        self.assertTrue(text.endswith("</html>\n"))
+        self.assertNotRegex(text, r"(src|href)='(?!data:,)")
+
+    def test_other_requests(self):
+        server = Server(self)
+        status, _, text = self.fetch(server, "/nothing")
+        self.assertEqual(status, 404)
+        self.assertIn("/", text)
+        self.assertEqual(self.fetch(server, "/", "POST", b"x")[0], 405)
+
+    def test_origins(self):
+        for args, origin, status in (
+            ((), "http://127.0.0.1:{port}", 101),
+            ((), "http://evil.test", 403),
+            (("--origin", "same-host"), "null", 403),
+            (("--origin", "any"), "http://evil.test", 101),
+            (("--origin", "http://a.test,http://b.test"), "http://b.test", 101),
+            (("--origin", "http://a.test,http://b.test"), "http://c.test", 403),
+        ):
+            with self.subTest(args=args, origin=origin):
+                server = Server(self, *args)
+                header = "Origin: " + origin.format(port=server.port) + "\r\n"
+                _, head = dial(self, server.port, header)
+                self.assertIn(f" {status} ", head[0])
+
+    def test_subprotocols(self):
+        server = Server(self, "-s", "x", "--subprotocol", "chat")
+        for offer, chosen in (("a, chat, x", "chat"), ("a", None)):
+            _, head = dial(self, server.port, f"Sec-WebSocket-Protocol: {offer}\r\n")
+            got = [x for x in head if x.lower().startswith("sec-websocket-protocol:")]
+            self.assertEqual([x.split(": ")[1] for x in got], [chosen] if chosen else [])
+
+    def test_max_message(self):
+        server = Server(self, "--max-message", "1K")
+        wire, _ = dial(self, server.port)
+        wire.send(2, bytes(1024))
+        self.assertEqual(len(wire.recv()[1]), 1024)
+        wire.send(2, bytes(1025))
+        self.assertEqual(wire.recv()[1][:2], close_payload(1009))
+
+    def test_port_in_use(self):
+        server = Server(self)
+        for args in (
+            ("--port", str(server.port)),
+            ("--listen", f"127.0.0.1:{server.port}"),
+            ("--listen", f"localhost:{server.port}"),
+        ):
+            done = run("serve", *args)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn(f"127.0.0.1:{server.port}", done.stderr)
+            self.assertIn("--port", done.stderr)
+
+    def test_other_addresses(self):
+        done = run("serve", "--listen", "203.0.113.1:0")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("203.0.113.1", done.stderr)
+        self.assertEqual(run("serve", "--listen", "nowhere:0").returncode, 2)
+
+    def test_address_forms(self):
+        for args, shown in (
+            (("--listen", "127.0.0.1"), "127.0.0.1"),
+            (("--listen", "[::1]"), "[::1]"),
+            (("--listen", "::1"), "[::1]"),
+            (("--listen", "0.0.0.0"), "127.0.0.1"),
+            (("--listen", "[::]:0"), "[::1]"),
+        ):
+            with self.subTest(args=args):
+                server = Server(self, *args)
+                url = f"ws://{shown}:{server.port}/"
+                self.assertIn(url, server.welcome[1])
+                done = run("connect", url, stdin="x\n")
+                self.assertEqual((done.returncode, done.stdout), (0, "x\n"))
+        for bad in ("[::1", "[::1]x", ":1", "[]:1", "127.0.0.1:x", "a" * 99):
+            self.assertEqual(run("serve", "--listen", bad).returncode, 1)
+
+    def test_log(self):
+        server = Server(self, "-v")
+        wire, _ = dial(self, server.port, "Origin: http://127.0.0.1:%d\r\n" % server.port)
+        wire.send(1, b"abc")
+        wire.recv()
+        wire.send(8, close_payload(1000, "\x1b[2J"))
+        wire.recv()
+        self.assertTrue(wire.at_end())
+        wire, _ = dial(self, server.port, "Origin: \x80[31m\r\n")
+        server.interrupt()
+        code, _, err = server.end()
+        self.assertEqual(code, 0)
+        for words in ("#1 127.0.0.1:", "GET /", "text, 3 bytes", "closed 1000"):
+            self.assertIn(words, err)
+        self.assertIn("\\x1b[2J", err)
+        self.assertNotIn("\x1b", err)
+
+    def test_quiet(self):
+        # The port is one that was free a moment ago; the test is about output.
+        port = free_port()
+        child = Running(self, "serve", "-q", "--port", str(port))
+        end = time.monotonic() + LIMIT
+        while time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.02)
+        child.interrupt()
+        self.assertEqual(child.end(), (0, "", ""))
+
+
+class Stopping(unittest.TestCase):
+    def test_going_away(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            server = Server(self)
+            wires = [dial(self, server.port)[0] for _ in range(3)]
+            server.interrupt(number)
+            for wire in wires:
+                self.assertEqual(wire.recv()[:2], (8, close_payload(1001)))
+                wire.send(8, close_payload(1001))
+                self.assertTrue(wire.at_end())
+            self.assertEqual(server.end()[0], 0)
+
+    def test_second_signal_drops(self):
+        server = Server(self)
+        wire, _ = dial(self, server.port)
+        server.interrupt()
+        self.assertEqual(wire.recv()[0], 8)
+        server.interrupt()
+        self.assertTrue(wire.at_end())
+        self.assertEqual(server.end()[0], 0)
+
+    def test_without_connections(self):
+        server = Server(self)
+        server.interrupt()
+        self.assertEqual(server.end()[0], 0)
+
+    def test_half_a_request(self):
+        server = Server(self)
+        with socket.create_connection(("127.0.0.1", server.port), LIMIT) as half:
+            half.sendall(b"GET / HTTP/1.1\r\nHost: a")
+            server.interrupt()
+            server.interrupt()
+            self.assertEqual(server.end()[0], 0)
+
+
+if __name__ == "__main__":
+    main()
