@@ -86,9 +86,10 @@ typedef struct nws_conn_config {
 
   const nws_random *random; /**< required for clients: a fresh masking key is
                                  drawn for each frame (RFC 6455 5.3) */
-  void *scratch;      /**< where extensions decode to; may be shared by all
-                           connections of a thread. NULL when no extension in use
-                           decodes */
+  void *scratch;      /**< where extensions decode to; NULL when none in use
+                           decodes. Connections of a thread may share it when
+                           each receives until nws_conn_recv() gives 0 before
+                           the next one begins */
   size_t scratch_len; /**< bytes at `scratch`, at least 1 per extension that
                            decodes */
 } nws_conn_config;
@@ -189,8 +190,8 @@ typedef struct nws_event {
                       when the frame was empty */
   uint8_t *data; /**< payload, unmasked and decoded; CLOSE: the reason.
                       Points into the input, the scratch or the spill:
-                      valid until the next call on the connection, or
-                      until these are used for something else */
+                      valid until the next nws_conn_recv(), or until
+                      these are used for something else */
   size_t len;    /**< bytes at `data` */
   uint64_t frame_len;      /**< payload of the whole frame, as on the wire */
   uint64_t frame_left;     /**< how much of that is still to arrive */
@@ -261,7 +262,8 @@ NWS_API nws_spill *nws_conn_reclaim(nws_conn *conn);
  *  the pieces in which data is delivered. A fault is found as soon as the byte
  *  that shows it is there, also inside a header. It ends a message at exactly
  *  the byte that is wrong: what came before it has been delivered, and the
- *  bytes of a character that the message's end cuts have been as well. */
+ *  bytes of a character that the message's end cuts have been as well. Such an
+ *  event can still be answered; the connection fails with the next call. */
 NWS_API int nws_conn_recv(nws_conn *conn, nws_input *in, nws_event *event);
 
 /** Tells that nothing more will come from the transport: the peer closed its

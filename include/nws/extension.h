@@ -93,7 +93,8 @@ struct nws_extension {
   /** Server: looks at one offer of its name, and answers it.
    *  @param out    where the answering element goes
    *  @param len    set to its length
-   *  @param state  set to the connection's state; may stay NULL
+   *  @param state  set to the connection's state; may stay NULL; looked at
+   *                only with NWS_OK
    *  @return NWS_OK; NWS_EXTENSION_DECLINED; NWS_ERROR_BUFFER,
    *          NWS_ERROR_MEMORY. */
   int (*accept)(const nws_extension *ext, const nws_extension_offer *offer,
@@ -117,28 +118,37 @@ struct nws_extension {
   int (*frame_in)(void *state, const nws_frame *frame);
 
   /** Decodes payload of a frame that was to be transformed, as it arrives. Is
-   *  called with all there is, and once more with `frame_end` (possibly with
-   *  no input) at the end of each frame. As long as it returns NWS_MORE it is
-   *  called again with room for output.
+   *  called with what there is, and at the end of each frame with `frame_end`,
+   *  possibly without input; as long as it returns NWS_MORE it is called again
+   *  with room for output, with the marks set as before. So what is done at the
+   *  end of a message (such as feeding a tail) is done once `in_len` is 0, and
+   *  remembered.
    *  @return NWS_OK when the input is used up and nothing is held back;
-   *          NWS_MORE when the output is full; an error. */
+   *          NWS_MORE when there may be more output (each such call must have
+   *          taken or given something); an error, with which the output of the
+   *          call is lost: to deliver what stands before a fault, return
+   *          NWS_MORE first. */
   int (*decode)(void *state, nws_extension_data *data);
 
-  /** Sees the header of each frame before it is sent, in order of negotiation,
-   *  and may set reserved bits that it owns.
-   *  @param frame     `payload_len` is the length before any encoding
-   *  @param may_transform  0 when the payload is sent from where it lies and
-   *                        so cannot be encoded
+  /** Sees the header of each frame that nws_conn_send() and
+   *  nws_conn_send_begin() are about to send, in order of negotiation, and may
+   *  set reserved bits that it owns. The call can still fail after that, so
+   *  what was encoded is remembered by `encode`.
+   *  @param frame  `payload_len` is the length before any encoding
+   *  @param may_transform  0 when the payload cannot be encoded: it is sent
+   *                from where it lies, the message is to stay plain
+   *                (NWS_SEND_PLAIN), or it is a control frame
    *  @return NWS_EXTENSION_PASS, NWS_EXTENSION_TRANSFORM, or
    *          NWS_ERROR_NO_ENCODING when this frame must be encoded but may not
-   *          be. Must not change its state for frames it passes. NULL means
-   *          PASS. */
+   *          be. NULL means PASS. */
   int (*frame_out)(void *state, nws_frame *frame, int may_transform);
 
-  /** The most bytes that encoding `len` bytes as one frame can give. */
+  /** The most bytes that encoding `len` bytes as one frame can give; grows with
+   *  `len` and does not change between calls. */
   size_t (*encode_bound)(void *state, size_t len);
 
-  /** Encodes the whole payload of one frame; `out_cap` is at least the bound.
+  /** Encodes the whole payload of one frame; `out_cap` is at least the bound,
+   *  `in` may be NULL where `in_len` is 0.
    *  @return NWS_OK; NWS_ERROR_MEMORY: its state must then be what it was
    *          before. (If another extension had encoded the frame already, the
    *          connection ends with NWS_CLOSE_INTERNAL_ERROR.) */

@@ -31,8 +31,9 @@ static nws_str trim(nws_str text) {
     text.len--;
   }
   while (text.len &&
-         (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
+         (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t')) {
     text.len--;
+  }
   return text;
 }
 
@@ -111,30 +112,33 @@ int nws__cli_client_option(cli_client *client, int option, const char *arg) {
 }
 
 static void bad_url(cli_client *client, const char *url, int error, size_t at) {
-  if (strncmp(url, "wss:", 4) == 0)
+  if (strncmp(url, "wss:", 4) == 0) {
     nws__cli_misuse(client->command,
                     "wss:// needs TLS, which this version does not have");
-  else if (error == NWS_ERROR_URI_SCHEME)
+  } else if (error == NWS_ERROR_URI_SCHEME) {
     nws__cli_misuse(client->command, "the URL must begin with ws://");
-  else
+  } else {
     nws__cli_misuse(client->command, "the URL is wrong at character %zu: %s",
                     at + 1, nws_error_text(error));
+  }
 }
 
 int nws__cli_client_url(cli_client *client, int argc, char **argv) {
   if (optind + 1 != argc) {
-    if (optind == argc)
+    if (optind == argc) {
       nws__cli_misuse(client->command, "which URL? (ws://host:port/path)");
-    else
+    } else {
       nws__cli_misuse(client->command, "one URL only; '%s' is one too many",
                       argv[optind + 1]);
+    }
     return 0;
   }
   const char *url = argv[optind];
   size_t at = 0;
   int error = nws_uri_parse(&client->uri, url, strlen(url), &at);
-  if (error == NWS_OK && client->uri.secure)
+  if (error == NWS_OK && client->uri.secure) {
     error = NWS_ERROR_URI_SCHEME;
+  }
   if (error != NWS_OK) {
     bad_url(client, url, error, at);
     return 0;
@@ -149,9 +153,11 @@ int nws__cli_client_url(cli_client *client, int argc, char **argv) {
 static int secret(nws_str name) {
   static const char *const names[] = {"authorization", "proxy-authorization",
                                       "cookie", "set-cookie"};
-  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-    if (nws_str_equal_nocase(name, nws_str_of(names[i])))
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    if (nws_str_equal_nocase(name, nws_str_of(names[i]))) {
       return 1;
+    }
+  }
   return 0;
 }
 
@@ -159,11 +165,12 @@ static void put_header(const char *mark, const nws_header *header) {
   fprintf(stderr, "%s ", mark);
   nws__cli_put_text(stderr, header->name.ptr, header->name.len, CLI_TEXT_PLAIN);
   fputs(": ", stderr);
-  if (secret(header->name))
+  if (secret(header->name)) {
     fputs("(not shown)", stderr);
-  else
+  } else {
     nws__cli_put_text(stderr, header->value.ptr, header->value.len,
                       CLI_TEXT_PLAIN);
+  }
   fputc('\n', stderr);
 }
 
@@ -178,8 +185,9 @@ static void put_request(const cli_client *client) {
   fputs("* connecting to ", stderr);
   put_host(stderr, uri);
   fprintf(stderr, "\n> GET %.*s", (int)uri->path.len, uri->path.ptr);
-  if (uri->query.ptr)
+  if (uri->query.ptr) {
     fprintf(stderr, "?%.*s", (int)uri->query.len, uri->query.ptr);
+  }
   fputs(" HTTP/1.1\n", stderr);
   if (offer->origin.ptr) {
     nws_header origin = {nws_str_of("Origin"), offer->origin};
@@ -190,28 +198,32 @@ static void put_request(const cli_client *client) {
                          offer->subprotocols[i]};
     put_header(">", &header);
   }
-  for (size_t i = 0; i < offer->header_count; i++)
+  for (size_t i = 0; i < offer->header_count; i++) {
     put_header(">", &offer->headers[i]);
+  }
 }
 
 static void put_response(const nws_http_head *head) {
   fprintf(stderr, "< %u ", (unsigned)head->status);
   nws__cli_put_text(stderr, head->reason.ptr, head->reason.len, CLI_TEXT_PLAIN);
   fputc('\n', stderr);
-  for (size_t i = 0; i < head->count; i++)
+  for (size_t i = 0; i < head->count; i++) {
     put_header("<", &head->headers[i]);
+  }
 }
 
 void nws__cli_client_opened(cli_client *client) {
   client->open = 1;
-  if (!client->verbose)
+  if (!client->verbose) {
     return;
+  }
   char address[64] = "";
   nws_peer_address(client->peer, address, sizeof(address));
   nws_str subprotocol = nws_peer_subprotocol(client->peer);
   const nws_http_head *head = nws_peer_response(client->peer);
-  if (head)
+  if (head) {
     put_response(head);
+  }
   fprintf(stderr, "* open, with %s", address);
   if (subprotocol.ptr) {
     fputs(", subprotocol ", stderr);
@@ -228,16 +240,18 @@ static int report_refused(const cli_client *client, const nws_closed *how) {
     nws__cli_say("the server refused the handshake");
     return CLI_EXIT_HANDSHAKE;
   }
-  if (client->verbose)
+  if (client->verbose) {
     put_response(head);
+  }
   fprintf(stderr, "nws: the server refused the handshake: %u ",
           (unsigned)head->status);
   nws__cli_put_text(stderr, head->reason.ptr, head->reason.len, CLI_TEXT_PLAIN);
   fputc('\n', stderr);
   size_t len = how->body.len < MAX_BODY_SHOWN ? how->body.len : MAX_BODY_SHOWN;
   nws__cli_put_text(stderr, how->body.ptr, len, CLI_TEXT_LINES);
-  if (len)
+  if (len) {
     fputc('\n', stderr);
+  }
   return CLI_EXIT_HANDSHAKE;
 }
 
@@ -254,11 +268,13 @@ int nws__cli_is_violation(int error) {
 }
 
 static int report_unopened(const cli_client *client, const nws_closed *how) {
-  if (how->error == NWS_ERROR_STATUS)
+  if (how->error == NWS_ERROR_STATUS) {
     return report_refused(client, how);
+  }
   const nws_error_info *info = nws_error_get(how->error);
-  if (of_core(how->error) && info->kind == NWS_ERROR_KIND_USAGE)
+  if (of_core(how->error) && info->kind == NWS_ERROR_KIND_USAGE) {
     return nws__cli_misuse(client->command, "%s", info->text);
+  }
   if (of_core(how->error) && info->kind == NWS_ERROR_KIND_PEER &&
       how->error != NWS_ERROR_HANDSHAKE_TIMEOUT) {
     nws__cli_say("the handshake failed: %s%s%s%s", info->text,
@@ -288,30 +304,33 @@ static int report_close(const cli_client *client, const nws_closed *how) {
 
 static int report_lost(const cli_client *client, const nws_closed *how) {
   const nws_error_info *info = nws_error_get(how->error);
-  if (client->interrupts > 1)
+  if (client->interrupts > 1) {
     nws__cli_say("connection dropped");
-  else if (nws__cli_is_violation(how->error))
+  } else if (nws__cli_is_violation(how->error)) {
     nws__cli_say("the server broke a rule at byte %llu of its stream: %s%s%s%s;"
                  " closed with %u",
                  (unsigned long long)how->offset, info->text,
                  *info->rule ? " (" : "", info->rule, *info->rule ? ")" : "",
                  (unsigned)info->close_code);
-  else
+  } else {
     nws__cli_say("connection lost: %s", nws_net_text(how->error));
+  }
   return CLI_EXIT_LOST;
 }
 
 void nws__cli_client_closed(cli_client *client, const nws_closed *how) {
   int code;
   fflush(stdout);
-  if (!how->opened)
+  if (!how->opened) {
     code = report_unopened(client, how);
-  else if (how->error == NWS_OK)
+  } else if (how->error == NWS_OK) {
     code = report_close(client, how);
-  else
+  } else {
     code = report_lost(client, how);
-  if (client->exit_code == CLI_EXIT_OK)
+  }
+  if (client->exit_code == CLI_EXIT_OK) {
     client->exit_code = code;
+  }
   client->peer = NULL;
   uv_stop(&client->uv);
 }
@@ -322,10 +341,11 @@ static void on_signal(uv_signal_t *handle, int number) {
   cli_client *client = handle->data;
   (void)number;
   client->interrupts++;
-  if (client->peer && client->interrupts == 1 && client->open)
+  if (client->peer && client->interrupts == 1 && client->open) {
     client->interrupted(client);
-  else if (client->peer)
+  } else if (client->peer) {
     nws_peer_abort(client->peer);
+  }
 }
 
 static int catch_signals(cli_client *client) {
@@ -334,10 +354,12 @@ static int catch_signals(cli_client *client) {
     uv_signal_t *handle = &client->signals[i];
     handle->data = client;
     int rc = uv_signal_init(&client->uv, handle);
-    if (rc == 0)
+    if (rc == 0) {
       rc = uv_signal_start(handle, on_signal, numbers[i]);
-    if (rc < 0)
+    }
+    if (rc < 0) {
       return rc;
+    }
     uv_unref((uv_handle_t *)handle);
   }
   return 0;
@@ -345,21 +367,26 @@ static int catch_signals(cli_client *client) {
 
 int nws__cli_client_start(cli_client *client) {
   int rc = uv_loop_init(&client->uv);
-  if (rc == 0)
+  if (rc == 0) {
     rc = catch_signals(client);
-  if (rc == 0)
+  }
+  if (rc == 0) {
     rc = nws_loop_new(&client->uv, &client->loop);
+  }
   if (rc != 0) {
     nws__cli_say("cannot start: %s", nws_net_text(rc));
     return CLI_EXIT_USAGE;
   }
-  if (client->verbose)
+  if (client->verbose) {
     put_request(client);
+  }
   rc = nws_client_connect(client->loop, &client->options, &client->peer);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     return CLI_EXIT_OK;
-  if (rc == NWS_ERROR_HEADER_RESERVED || rc == NWS_ERROR_FIELD)
+  }
+  if (rc == NWS_ERROR_HEADER_RESERVED || rc == NWS_ERROR_FIELD) {
     return nws__cli_misuse(client->command, "%s", nws_net_text(rc));
+  }
   nws__cli_say("cannot connect: %s", nws_net_text(rc));
   return CLI_EXIT_USAGE;
 }
@@ -370,11 +397,13 @@ int nws__cli_client_run(cli_client *client) {
 }
 
 void nws__cli_client_close(cli_client *client, unsigned code, nws_str reason) {
-  if (client->closing || !client->peer)
+  if (client->closing || !client->peer) {
     return;
+  }
   int rc = nws_peer_close(client->peer, code, reason);
-  if (rc == NWS_ERROR_STATE)
+  if (rc == NWS_ERROR_STATE) {
     return;
+  }
   if (rc != NWS_OK) {
     nws__cli_say("cannot close: %s", nws_net_text(rc));
     nws_peer_abort(client->peer);

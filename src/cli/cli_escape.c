@@ -27,11 +27,14 @@ static const range hidden[] = {
 };
 
 static int is_hidden(uint32_t point) {
-  if (point < 0x20 || point == 0x7f)
+  if (point < 0x20 || point == 0x7f) {
     return 1;
-  for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
-    if (point >= hidden[i].first && point <= hidden[i].last)
+  }
+  for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {
+    if (point >= hidden[i].first && point <= hidden[i].last) {
       return 1;
+    }
+  }
   return 0;
 }
 
@@ -40,11 +43,13 @@ static int is_hidden(uint32_t point) {
 static size_t decode(const uint8_t *text, size_t len, uint32_t *point) {
   uint8_t lead = text[0];
   size_t need = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (need > len || !nws_utf8_valid(text, need))
+  if (need > len || !nws_utf8_valid(text, need)) {
     return 0;
+  }
   *point = need == 1 ? lead : lead & (0xffu >> (need + 1));
-  for (size_t i = 1; i < need; i++)
+  for (size_t i = 1; i < need; i++) {
     *point = *point << 6 | (text[i] & 0x3fu);
+  }
   return need;
 }
 
@@ -56,24 +61,28 @@ static void put_escape(FILE *out, uint32_t point) {
       return;
     }
   }
-  if (point < 0x80)
+  if (point < 0x80) {
     fprintf(out, "\\x%02x", (unsigned)point);
-  else
+  } else {
     fprintf(out, "\\u{%x}", (unsigned)point);
+  }
 }
 
 static int passes(uint32_t point, unsigned how) {
-  if ((how & CLI_TEXT_LINES) && (point == '\n' || point == '\t'))
+  if ((how & CLI_TEXT_LINES) && (point == '\n' || point == '\t')) {
     return 1;
-  if ((how & CLI_TEXT_QUOTE) && (point == '"' || point == '\\'))
+  }
+  if ((how & CLI_TEXT_QUOTE) && (point == '"' || point == '\\')) {
     return 0;
+  }
   return !is_hidden(point);
 }
 
 void nws__cli_put_text(FILE *out, const void *text, size_t len, unsigned how) {
   const uint8_t *bytes = text;
-  if (how & CLI_TEXT_QUOTE)
+  if (how & CLI_TEXT_QUOTE) {
     fputc('"', out);
+  }
   for (size_t at = 0, used; at < len; at += used) {
     uint32_t point = 0;
     used = decode(bytes + at, len - at, &point);
@@ -86,24 +95,28 @@ void nws__cli_put_text(FILE *out, const void *text, size_t len, unsigned how) {
       put_escape(out, point);
     }
   }
-  if (how & CLI_TEXT_QUOTE)
+  if (how & CLI_TEXT_QUOTE) {
     fputc('"', out);
+  }
 }
 
 void nws__cli_put_hex(FILE *out, const void *data, size_t len, size_t max) {
   const uint8_t *bytes = data;
   size_t shown = len < max ? len : max;
-  for (size_t i = 0; i < shown; i++)
+  for (size_t i = 0; i < shown; i++) {
     fprintf(out, i ? " %02x" : "%02x", bytes[i]);
-  if (shown < len)
+  }
+  if (shown < len) {
     fprintf(out, "%s... (%zu more)", shown ? " " : "", len - shown);
+  }
 }
 
 void nws__cli_put_close(FILE *out, unsigned code, nws_str reason) {
   const char *name = nws_close_code_name(code);
   fprintf(out, "%u", code);
-  if (*name)
+  if (*name) {
     fprintf(out, " (%s)", name);
+  }
   if (reason.len) {
     fputc(' ', out);
     nws__cli_put_text(out, reason.ptr, reason.len, CLI_TEXT_QUOTE);

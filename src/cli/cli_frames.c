@@ -37,14 +37,16 @@ int nws__cli_frames_init(cli_frames *frames, unsigned role) {
   /* Close frames and their reasons are shown whole. */
   size_t cap = frames->max_shown > MIN_SHOWN ? frames->max_shown : MIN_SHOWN;
   frames->shown = malloc(cap);
-  if (!frames->shown)
+  if (!frames->shown) {
     return NWS_ERROR_MEMORY;
+  }
   int rc =
       nws_conn_init(&frames->conn,
                     role == NWS_ROLE_SERVER ? NWS_ROLE_CLIENT : NWS_ROLE_SERVER,
                     config, NULL, 0);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = nws_conn_lend(&frames->conn, &frames->spill);
+  }
   return rc < 0 ? rc : NWS_OK;
 }
 
@@ -57,18 +59,22 @@ void nws__cli_frames_free(cli_frames *frames) {
 
 static void put_flags(FILE *out, const nws_frame *frame) {
   fputs(frame->fin ? "fin " : "--- ", out);
-  for (unsigned i = 0; i < 3; i++)
-    if (frame->rsv & (NWS_RSV1 >> i))
+  for (unsigned i = 0; i < 3; i++) {
+    if (frame->rsv & (NWS_RSV1 >> i)) {
       fprintf(out, "rsv%u ", i + 1);
+    }
+  }
 }
 
 /* Whether the payload is to be shown as text. */
 static int is_text(const cli_frames *frames) {
   const nws_frame *frame = &frames->frame;
-  if (frame->opcode >= NWS_OPCODE_CLOSE)
+  if (frame->opcode >= NWS_OPCODE_CLOSE) {
     return nws_utf8_valid(frames->shown, frames->shown_len);
-  if (frame->opcode == NWS_OPCODE_CONTINUATION)
+  }
+  if (frame->opcode == NWS_OPCODE_CONTINUATION) {
     return frames->message_opcode == NWS_OPCODE_TEXT && !frames->message_rsv;
+  }
   return frame->opcode == NWS_OPCODE_TEXT && !frame->rsv;
 }
 
@@ -82,8 +88,9 @@ static size_t cut_tail(const cli_frames *frames) {
   for (size_t back = 1; back <= 3 && back <= frames->shown_len; back++) {
     nws_utf8 state = NWS_UTF8_START;
     const uint8_t *tail = frames->shown + frames->shown_len - back;
-    if ((*tail & 0xc0u) != 0xc0u)
+    if ((*tail & 0xc0u) != 0xc0u) {
       continue;
+    }
     return nws_utf8_check(&state, tail, back) == back && state != NWS_UTF8_START
                ? back
                : 0;
@@ -103,19 +110,22 @@ static void put_payload(const cli_frames *frames) {
     nws__cli_put_close(out, code, reason);
     return;
   }
-  if (frame->payload_len == 0 || shown_cap(frames) == 0)
+  if (frame->payload_len == 0 || shown_cap(frames) == 0) {
     return;
+  }
   fputc(' ', out);
   if (is_text(frames)) {
-    if (shown < frame->payload_len)
+    if (shown < frame->payload_len) {
       shown -= cut_tail(frames);
+    }
     nws__cli_put_text(out, frames->shown, shown, CLI_TEXT_QUOTE);
   } else {
     nws__cli_put_hex(out, frames->shown, shown, shown);
   }
-  if (shown < frame->payload_len)
+  if (shown < frame->payload_len) {
     fprintf(out, " ... (%llu more)",
             (unsigned long long)(frame->payload_len - shown));
+  }
 }
 
 static void put_frame(cli_frames *frames) {
@@ -124,9 +134,10 @@ static void put_frame(cli_frames *frames) {
   fprintf(out, "%8llu  ", (unsigned long long)frames->frame_at);
   put_flags(out, frame);
   fputs(nws_conn_opcode_name(&frames->conn, frame->opcode), out);
-  if (frame->masked)
+  if (frame->masked) {
     fprintf(out, " mask=%02x%02x%02x%02x", frame->key[0], frame->key[1],
             frame->key[2], frame->key[3]);
+  }
   fprintf(out, " len=%llu", (unsigned long long)frame->payload_len);
   put_payload(frames);
   fputs(frames->closed ? " (behind the close, ignored)\n" : "\n", out);
@@ -145,27 +156,32 @@ static int judge(cli_frames *frames, uint8_t *data, size_t len) {
   nws_input in = {data, len, 0};
   nws_event event;
   int rc;
-  while ((rc = nws_conn_recv(&frames->conn, &in, &event)) > 0)
+  while ((rc = nws_conn_recv(&frames->conn, &in, &event)) > 0) {
     ;
-  if (rc == 0)
+  }
+  if (rc == 0) {
     return NWS_OK;
+  }
   return violated(frames, rc, nws_conn_fault(&frames->conn).offset);
 }
 
 /* What must be known of a frame for those that follow it. */
 static void remember(cli_frames *frames) {
   const nws_frame *frame = &frames->frame;
-  if (frame->opcode == NWS_OPCODE_CLOSE)
+  if (frame->opcode == NWS_OPCODE_CLOSE) {
     frames->closed = 1;
-  if (frame->opcode >= NWS_OPCODE_CLOSE)
+  }
+  if (frame->opcode >= NWS_OPCODE_CLOSE) {
     return;
+  }
   if (frame->opcode != NWS_OPCODE_CONTINUATION) {
     frames->message_opcode = frame->opcode;
     frames->message_rsv = frame->rsv;
     frames->message_at = frames->frame_at;
   }
-  if (frame->fin)
+  if (frame->fin) {
     frames->message_opcode = 0;
+  }
 }
 
 static void end_frame(cli_frames *frames) {
@@ -178,10 +194,12 @@ static void end_frame(cli_frames *frames) {
 /* Shows the frame once what is to be shown of its payload has arrived. */
 static void show(cli_frames *frames) {
   uint64_t need = frames->frame.payload_len;
-  if (need > shown_cap(frames))
+  if (need > shown_cap(frames)) {
     need = shown_cap(frames);
-  if (frames->printed || frames->payload_at < need)
+  }
+  if (frames->printed || frames->payload_at < need) {
     return;
+  }
   frames->printed = 1;
   put_frame(frames);
 }
@@ -192,24 +210,29 @@ static void begin_payload(cli_frames *frames) {
   frames->payload_at = 0;
   frames->shown_len = 0;
   show(frames);
-  if (frames->frame.payload_len == 0)
+  if (frames->frame.payload_len == 0) {
     end_frame(frames);
+  }
 }
 
 /* Takes one byte of a header. */
 static int take_header(cli_frames *frames, uint8_t *byte) {
-  if (frames->header_len == 0)
+  if (frames->header_len == 0) {
     frames->frame_at = frames->offset;
+  }
   frames->header[frames->header_len++] = *byte;
   frames->offset++;
   int rc = nws_frame_parse(&frames->frame, frames->header, frames->header_len);
   int error = judge(frames, byte, 1);
-  if (error != NWS_OK)
+  if (error != NWS_OK) {
     return error;
-  if (rc < 0) /* behind a close frame */
+  }
+  if (rc < 0) { /* behind a close frame */
     return violated(frames, rc, frames->offset - 1);
-  if (rc == NWS_OK)
+  }
+  if (rc == NWS_OK) {
     begin_payload(frames);
+  }
   return NWS_OK;
 }
 
@@ -217,11 +240,12 @@ static int take_header(cli_frames *frames, uint8_t *byte) {
 static void keep(cli_frames *frames, const uint8_t *data, size_t len) {
   size_t room = shown_cap(frames) - frames->shown_len;
   size_t part = len < room ? len : room;
-  if (frames->frame.masked)
+  if (frames->frame.masked) {
     nws_mask(frames->shown + frames->shown_len, data, part, frames->frame.key,
              frames->payload_at);
-  else
+  } else {
     memcpy(frames->shown + frames->shown_len, data, part);
+  }
   frames->shown_len += part;
 }
 
@@ -229,24 +253,27 @@ static void keep(cli_frames *frames, const uint8_t *data, size_t len) {
 static size_t take_payload(cli_frames *frames, uint8_t *data, size_t len) {
   uint64_t left = frames->frame.payload_len - frames->payload_at;
   size_t part = len < left ? len : (size_t)left;
-  if (frames->shown_len < shown_cap(frames))
+  if (frames->shown_len < shown_cap(frames)) {
     keep(frames, data, part);
+  }
   frames->payload_at += part;
   frames->offset += part;
   show(frames);
   judge(frames, data, part);
-  if (frames->payload_at == frames->frame.payload_len)
+  if (frames->payload_at == frames->frame.payload_len) {
     end_frame(frames);
+  }
   return part;
 }
 
 int nws__cli_frames_add(cli_frames *frames, uint8_t *data, size_t len) {
   while (len && frames->error == NWS_OK) {
     size_t used = 1;
-    if (frames->in_payload)
+    if (frames->in_payload) {
       used = take_payload(frames, data, len);
-    else
+    } else {
       take_header(frames, data);
+    }
     data += used;
     len -= used;
   }
@@ -257,8 +284,9 @@ int nws__cli_frames_add(cli_frames *frames, uint8_t *data, size_t len) {
 
 /* Shows what there is of a frame that will not come to its end. */
 static void show_part(cli_frames *frames) {
-  if (frames->in_payload && !frames->printed)
+  if (frames->in_payload && !frames->printed) {
     put_frame(frames);
+  }
 }
 
 static int end_violated(cli_frames *frames) {
@@ -267,10 +295,12 @@ static int end_violated(cli_frames *frames) {
   fprintf(frames->out, "%8llu  violation in the frame at %llu: %s",
           (unsigned long long)frames->error_at,
           (unsigned long long)frames->frame_at, info->text);
-  if (*info->rule)
+  if (*info->rule) {
     fprintf(frames->out, " (%s)", info->rule);
-  if (info->close_code)
+  }
+  if (info->close_code) {
     fprintf(frames->out, "; calls for close %u", (unsigned)info->close_code);
+  }
   fputc('\n', frames->out);
   return CLI_EXIT_LOST;
 }
@@ -291,16 +321,19 @@ static int end_truncated(cli_frames *frames) {
 }
 
 int nws__cli_frames_end(cli_frames *frames) {
-  if (frames->error != NWS_OK)
+  if (frames->error != NWS_OK) {
     return end_violated(frames);
-  if (frames->in_payload || frames->header_len)
+  }
+  if (frames->in_payload || frames->header_len) {
     return end_truncated(frames);
+  }
   fprintf(frames->out, "%8llu  end: %llu frame%s, no violation",
           (unsigned long long)frames->offset, (unsigned long long)frames->count,
           frames->count == 1 ? "" : "s");
-  if (frames->message_opcode)
+  if (frames->message_opcode) {
     fprintf(frames->out, "; the message at %llu is not finished",
             (unsigned long long)frames->message_at);
+  }
   fputc('\n', frames->out);
   return CLI_EXIT_OK;
 }

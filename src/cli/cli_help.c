@@ -160,8 +160,9 @@ int nws__cli_help(const char *command, FILE *out) {
   for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
     const topic *t = &topics[i];
     if (command == NULL ? t->command != NULL
-                        : !t->command || strcmp(t->command, command) != 0)
+                        : !t->command || strcmp(t->command, command) != 0) {
       continue;
+    }
     fputs(t->text, out);
     fputs(exit_codes, out);
     return 1;

@@ -6,11 +6,13 @@
 #include "cli.h"
 
 static int digit(unsigned c) {
-  if (c >= '0' && c <= '9')
+  if (c >= '0' && c <= '9') {
     return (int)(c - '0');
+  }
   c |= 0x20u;
-  if (c >= 'a' && c <= 'f')
+  if (c >= 'a' && c <= 'f') {
     return (int)(c - 'a' + 10);
+  }
   return -1;
 }
 
@@ -41,10 +43,11 @@ static int take(cli_hex *hex, unsigned c) {
     hex->pending = 0;
     return 0;
   }
-  if (!separates(c))
+  if (!separates(c)) {
     hex->fault = "not a hex digit";
-  else if (hex->pending)
+  } else if (hex->pending) {
     hex->fault = "the second digit of a byte is missing";
+  }
   hex->comment = c == '#';
   return 0;
 }
@@ -53,8 +56,9 @@ size_t nws__cli_hex_read(cli_hex *hex, uint8_t *text, size_t len) {
   size_t out = 0;
   for (size_t i = 0; i < len; i++) {
     uint8_t c = text[i];
-    if (take(hex, c))
+    if (take(hex, c)) {
       text[out++] = (uint8_t)hex->high;
+    }
     if (hex->fault) {
       hex->bad = c;
       break;
@@ -69,6 +73,7 @@ size_t nws__cli_hex_read(cli_hex *hex, uint8_t *text, size_t len) {
 }
 
 void nws__cli_hex_end(cli_hex *hex) {
-  if (hex->pending && !hex->fault)
+  if (hex->pending && !hex->fault) {
     hex->fault = "the second digit of a byte is missing";
+  }
 }

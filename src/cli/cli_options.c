@@ -37,14 +37,18 @@ int nws__cli_misuse(const char *command, const char *format, ...) {
 /* The long option that getopt_long() stumbled over, as the user wrote it; NULL
  * when it was a short one. */
 static const char *long_culprit(const char *last, const struct option *longs) {
-  if (strncmp(last, "--", 2) != 0)
+  if (strncmp(last, "--", 2) != 0) {
     return NULL;
-  if (optopt == 0)
+  }
+  if (optopt == 0) {
     return last;
+  }
   size_t len = strcspn(last + 2, "=");
-  for (; longs->name; longs++)
-    if (longs->val == optopt && strncmp(longs->name, last + 2, len) == 0)
+  for (; longs->name; longs++) {
+    if (longs->val == optopt && strncmp(longs->name, last + 2, len) == 0) {
       return last;
+    }
+  }
   return NULL;
 }
 
@@ -52,28 +56,32 @@ int nws__cli_option(int argc, char **argv, const char *shorts,
                     const struct option *longs) {
   opterr = 0;
   int option = getopt_long(argc, argv, shorts, longs, NULL);
-  if (option != ':' && option != '?')
+  if (option != ':' && option != '?') {
     return option;
+  }
   char letter[3] = {'-', (char)optopt, 0};
   const char *culprit = long_culprit(argv[optind - 1], longs);
-  if (option == ':')
+  if (option == ':') {
     nws__cli_misuse(argv[0], "option '%s' needs a value",
                     culprit ? culprit : letter);
-  else if (culprit && optopt)
+  } else if (culprit && optopt) {
     nws__cli_misuse(argv[0], "option '%s' takes no value", culprit);
-  else
+  } else {
     nws__cli_misuse(argv[0], "unknown option '%s'", culprit ? culprit : letter);
+  }
   return '?';
 }
 
 int nws__cli_read_number(const char *text, uint64_t max, uint64_t *number) {
-  if (*text < '0' || *text > '9')
+  if (*text < '0' || *text > '9') {
     return 0;
+  }
   char *end;
   errno = 0;
   unsigned long long value = strtoull(text, &end, 10);
-  if (errno || *end || value > max)
+  if (errno || *end || value > max) {
     return 0;
+  }
   *number = value;
   return 1;
 }
@@ -83,25 +91,29 @@ int nws__cli_read_size(const char *text, uint64_t *size) {
     *size = NWS_UNLIMITED;
     return 1;
   }
-  if (*text < '0' || *text > '9')
+  if (*text < '0' || *text > '9') {
     return 0;
+  }
   char *end;
   errno = 0;
   unsigned long long value = strtoull(text, &end, 10);
   unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
-  if (errno || end[shift != 0] || value > (NWS_UNLIMITED - 1) >> shift)
+  if (errno || end[shift != 0] || value > (NWS_UNLIMITED - 1) >> shift) {
     return 0;
+  }
   *size = (uint64_t)value << shift;
   return *size > 0;
 }
 
 int nws__cli_read_seconds(const char *text, uint32_t max, uint32_t *ms) {
-  if ((*text < '0' || *text > '9') && *text != '.')
+  if ((*text < '0' || *text > '9') && *text != '.') {
     return 0;
+  }
   char *end;
   double value = strtod(text, &end) * 1000;
-  if (*end || end == text || !(value >= 0 && value <= max))
+  if (*end || end == text || !(value >= 0 && value <= max)) {
     return 0;
+  }
   *ms = (uint32_t)(value + 0.5);
   return 1;
 }
@@ -113,14 +125,17 @@ static int reader_gone(void) {
 }
 
 int nws__cli_flush(void) {
-  if (fflush(stdout) == 0 && !ferror(stdout))
+  if (fflush(stdout) == 0 && !ferror(stdout)) {
     return 1;
+  }
   const char *why = strerror(errno ? errno : EIO);
-  if (reader_gone())
+  if (reader_gone()) {
     return 0;
+  }
   static int told;
-  if (!told)
+  if (!told) {
     nws__cli_say("cannot write to standard output: %s", why);
+  }
   told = 1;
   return -1;
 }

@@ -52,10 +52,11 @@ typedef struct connection {
 /* --- Ending --- */
 
 static void finish(connection *c, unsigned code) {
-  if (c->close_given)
+  if (c->close_given) {
     nws__cli_client_close(&c->client, c->close_code, c->close_reason);
-  else
+  } else {
     nws__cli_client_close(&c->client, code, nws_str_make("", 0));
+  }
 }
 
 /* A failure on this side: the message has been given. */
@@ -75,12 +76,14 @@ static void on_wait_over(uv_timer_t *timer) {
 
 static void end_of_input(connection *c) {
   c->ended = 1;
-  if (c->stay)
+  if (c->stay) {
     return;
-  if (c->wait_ms)
+  }
+  if (c->wait_ms) {
     uv_timer_start(&c->timer, on_wait_over, c->wait_ms, 0);
-  else
+  } else {
     finish(c, NWS_CLOSE_NORMAL);
+  }
 }
 
 /* --- Input --- */
@@ -89,27 +92,31 @@ static void end_of_input(connection *c) {
  * queue is full and a drain will come, or no more can be sent at all. */
 static int send_piece(connection *c, const void *data, size_t len, int more) {
   unsigned what = c->binary ? NWS_OPCODE_BINARY : NWS_OPCODE_TEXT;
-  if (c->fragmented)
+  if (c->fragmented) {
     what = NWS_OPCODE_CONTINUATION;
-  if (more)
+  }
+  if (more) {
     what |= NWS_SEND_MORE;
+  }
   int rc = nws_peer_send(c->client.peer, what, data, len);
   if (rc == NWS_OK) {
     c->fragmented = more;
     return 1;
   }
-  if (rc == NWS_ERROR_QUEUE)
+  if (rc == NWS_ERROR_QUEUE) {
     return 0;
+  }
   if (rc == NWS_ERROR_STATE) { /* the peer is closing */
     c->ended = 1;
     return 0;
   }
-  if (rc == NWS_ERROR_TEXT_SEND)
+  if (rc == NWS_ERROR_TEXT_SEND) {
     nws__cli_say("line %llu of the input is not UTF-8, as text messages must "
                  "be; --binary sends anything",
                  (unsigned long long)c->line);
-  else
+  } else {
     nws__cli_say("cannot send: %s", nws_net_text(rc));
+  }
   give_up(c);
   return 0;
 }
@@ -118,8 +125,9 @@ static int send_piece(connection *c, const void *data, size_t len, int more) {
 static int add_to_line(connection *c, size_t len) {
   while (len) {
     if (c->line_len == MAX_PIECE) {
-      if (!send_piece(c, c->piece, c->line_len, 1))
+      if (!send_piece(c, c->piece, c->line_len, 1)) {
         return 0;
+      }
       c->line_len = 0;
     }
     size_t room = MAX_PIECE - c->line_len;
@@ -135,8 +143,9 @@ static int add_to_line(connection *c, size_t len) {
 /* Sends what is in the line, and `len` more bytes of the chunk. */
 static int end_line(connection *c, size_t len) {
   if (c->line_len == 0) {
-    if (!send_piece(c, c->chunk + c->chunk_at, len, 0))
+    if (!send_piece(c, c->chunk + c->chunk_at, len, 0)) {
       return 0;
+    }
     c->chunk_at += len;
   } else if (!add_to_line(c, len) || !send_piece(c, c->piece, c->line_len, 0)) {
     return 0;
@@ -150,13 +159,16 @@ static int end_line(connection *c, size_t len) {
 static int take_line(connection *c) {
   size_t left = c->chunk_len - c->chunk_at;
   const uint8_t *from = c->chunk + c->chunk_at;
-  if (c->raw)
+  if (c->raw) {
     return end_line(c, left);
+  }
   const uint8_t *end = memchr(from, '\n', left);
-  if (!end)
+  if (!end) {
     return add_to_line(c, left);
-  if (!end_line(c, (size_t)(end - from)))
+  }
+  if (!end_line(c, (size_t)(end - from))) {
     return 0;
+  }
   c->chunk_at++;
   return 1;
 }
@@ -166,15 +178,19 @@ static void read_chunk(connection *c);
 /* Sends what has been read, as far as the queue takes it, and reads on when all
  * has been sent. Called again by `drain`, it goes on where it stopped. */
 static void pump(connection *c) {
-  if (c->reading || c->ended || c->client.closing || !c->client.peer)
+  if (c->reading || c->ended || c->client.closing || !c->client.peer) {
     return;
-  while (c->chunk_at < c->chunk_len)
-    if (!take_line(c))
+  }
+  while (c->chunk_at < c->chunk_len) {
+    if (!take_line(c)) {
       return;
-  if (!c->at_end)
+    }
+  }
+  if (!c->at_end) {
     read_chunk(c);
-  else if (c->line_len == 0 || end_line(c, 0))
+  } else if (c->line_len == 0 || end_line(c, 0)) {
     end_of_input(c);
+  }
 }
 
 static void on_read(uv_fs_t *request) {
@@ -182,8 +198,9 @@ static void on_read(uv_fs_t *request) {
   ssize_t result = request->result;
   uv_fs_req_cleanup(request);
   c->reading = 0;
-  if (c->ended)
+  if (c->ended) {
     return;
+  }
   if (result < 0) {
     nws__cli_say("cannot read standard input: %s", uv_strerror((int)result));
     give_up(c);
@@ -211,16 +228,19 @@ static void read_chunk(connection *c) {
 /* --- Output --- */
 
 static void flush(connection *c) {
-  if (c->output_gone)
+  if (c->output_gone) {
     return;
+  }
   int rc = nws__cli_flush();
-  if (rc == 1)
+  if (rc == 1) {
     return;
+  }
   c->output_gone = 1;
-  if (rc < 0)
+  if (rc < 0) {
     give_up(c);
-  else
+  } else {
     finish(c, NWS_CLOSE_GOING_AWAY);
+  }
 }
 
 static void on_prepare(uv_prepare_t *handle) {
@@ -230,8 +250,9 @@ static void on_prepare(uv_prepare_t *handle) {
 static void on_message(nws_peer *peer, unsigned opcode, uint8_t *data,
                        size_t len) {
   connection *c = nws_peer_user(peer);
-  if (c->output_gone)
+  if (c->output_gone) {
     return;
+  }
   if (opcode != NWS_OPCODE_TEXT && c->binary && !c->tty) {
     fwrite(data, 1, len, stdout);
     return;
@@ -250,16 +271,18 @@ static void on_message(nws_peer *peer, unsigned opcode, uint8_t *data,
 
 static void on_control(nws_peer *peer, const nws_event *event) {
   connection *c = nws_peer_user(peer);
-  if (!c->client.verbose)
+  if (!c->client.verbose) {
     return;
+  }
   flush(c);
   fprintf(stderr, "< %s ",
           nws_conn_opcode_name(nws_peer_conn(peer), event->opcode));
-  if (event->type == NWS_EVENT_CLOSE)
+  if (event->type == NWS_EVENT_CLOSE) {
     nws__cli_put_close(stderr, event->code,
                        nws_str_make((const char *)event->data, event->len));
-  else
+  } else {
     nws__cli_put_text(stderr, event->data, event->len, CLI_TEXT_QUOTE);
+  }
   fputc('\n', stderr);
 }
 
@@ -268,8 +291,9 @@ static void on_control(nws_peer *peer, const nws_event *event) {
 static void on_open(nws_peer *peer) {
   connection *c = nws_peer_user(peer);
   nws__cli_client_opened(&c->client);
-  if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
+  if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO)) {
     fputs("Connected. Each line is a message; Ctrl-D closes.\n", stderr);
+  }
   pump(c);
 }
 
@@ -304,8 +328,9 @@ static int read_close(connection *c, const char *arg) {
   const char *colon = strchr(arg, ':');
   size_t len = colon ? (size_t)(colon - arg) : strlen(arg);
   uint64_t code = 0;
-  if (len < sizeof(number))
+  if (len < sizeof(number)) {
     memcpy(number, arg, len);
+  }
   if (!nws__cli_read_number(number, 4999, &code) ||
       !nws_close_code_valid((unsigned)code)) {
     nws__cli_misuse(c->client.command,
@@ -316,8 +341,9 @@ static int read_close(connection *c, const char *arg) {
   c->close_reason = nws_str_of(colon ? colon + 1 : "");
   c->close_given = 1;
   if (c->close_reason.len <= NWS_CLOSE_REASON_MAX &&
-      nws_utf8_valid(c->close_reason.ptr, c->close_reason.len))
+      nws_utf8_valid(c->close_reason.ptr, c->close_reason.len)) {
     return 1;
+  }
   nws__cli_misuse(c->client.command,
                   "the reason in --close has at most %d bytes of UTF-8",
                   NWS_CLOSE_REASON_MAX);
@@ -325,32 +351,37 @@ static int read_close(connection *c, const char *arg) {
 }
 
 static int read_seconds(connection *c, const char *arg, uint32_t *ms) {
-  if (nws__cli_read_seconds(arg, UINT32_MAX - 1, ms))
+  if (nws__cli_read_seconds(arg, UINT32_MAX - 1, ms)) {
     return 1;
+  }
   nws__cli_misuse(c->client.command, "'%s' is no number of seconds", arg);
   return -1;
 }
 
 static int read_ping_interval(connection *c, const char *arg) {
   uint32_t *ms = &c->client.conn.ping_interval_ms;
-  if (read_seconds(c, arg, ms) < 0)
+  if (read_seconds(c, arg, ms) < 0) {
     return -1;
-  if (*ms == 0)
+  }
+  if (*ms == 0) {
     *ms = UINT32_MAX;
+  }
   return 1;
 }
 
 static int read_max_message(connection *c, const char *arg) {
-  if (nws__cli_read_size(arg, &c->client.conn.max_message))
+  if (nws__cli_read_size(arg, &c->client.conn.max_message)) {
     return 1;
+  }
   nws__cli_misuse(c->client.command, "'%s' is no number of bytes", arg);
   return -1;
 }
 
 static int take_option(connection *c, int option, const char *arg) {
   int taken = nws__cli_client_option(&c->client, option, arg);
-  if (taken)
+  if (taken) {
     return taken;
+  }
   switch (option) {
   case 'b':
     return c->binary = 1;
@@ -380,8 +411,9 @@ static int run(connection *c) {
   }
   set_handlers(c);
   int rc = nws__cli_client_start(&c->client);
-  if (rc != CLI_EXIT_OK)
+  if (rc != CLI_EXIT_OK) {
     return rc;
+  }
   uv_timer_init(&c->client.uv, &c->timer);
   c->timer.data = c;
   uv_prepare_init(&c->client.uv, &c->flusher);
@@ -411,12 +443,15 @@ int nws__cli_connect(int argc, char **argv) {
   int option;
   while ((option = nws__cli_option(
               argc, argv, ":" CLI_CLIENT_SHORTS "bnw:", longs)) != -1) {
-    if (option == 'h')
+    if (option == 'h') {
       return nws__cli_help(argv[0], stdout) ? CLI_EXIT_OK : CLI_EXIT_USAGE;
-    if (take_option(c, option, optarg) < 0)
+    }
+    if (take_option(c, option, optarg) < 0) {
       return CLI_EXIT_USAGE;
+    }
   }
-  if (!nws__cli_client_url(&c->client, argc, argv))
+  if (!nws__cli_client_url(&c->client, argc, argv)) {
     return CLI_EXIT_USAGE;
+  }
   return run(c);
 }

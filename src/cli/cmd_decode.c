@@ -43,28 +43,33 @@ static int hex_fault(const decoder *d) {
   fflush(stdout);
   fprintf(stderr, "nws: %s:%llu:%llu: ", d->name, (unsigned long long)hex->line,
           (unsigned long long)hex->column);
-  if (hex->bad)
+  if (hex->bad) {
     nws__cli_put_text(stderr, &hex->bad, 1, CLI_TEXT_QUOTE);
+  }
   fprintf(stderr, "%s%s\n", hex->bad ? ": " : "", hex->fault);
   return CLI_EXIT_USAGE;
 }
 
 /* Takes a chunk; returns 0 when the end has come, be it good or bad. */
 static int take(decoder *d, size_t len) {
-  if (d->form == FORM_GUESS)
+  if (d->form == FORM_GUESS) {
     d->form = guess(d->chunk[0]);
-  if (d->form == FORM_HEX)
+  }
+  if (d->form == FORM_HEX) {
     len = nws__cli_hex_read(&d->hex, d->chunk, len);
-  if (nws__cli_frames_add(&d->frames, d->chunk, len) != NWS_OK)
+  }
+  if (nws__cli_frames_add(&d->frames, d->chunk, len) != NWS_OK) {
     return 0;
+  }
   return !d->hex.fault && nws__cli_flush() == 1;
 }
 
 static int finish(decoder *d) {
   if (d->frames.error == NWS_OK) {
     nws__cli_hex_end(&d->hex);
-    if (d->hex.fault)
+    if (d->hex.fault) {
       return hex_fault(d);
+    }
   }
   return nws__cli_frames_end(&d->frames);
 }
@@ -72,27 +77,31 @@ static int finish(decoder *d) {
 static int decode(decoder *d) {
   ssize_t got;
   while ((got = read(d->fd, d->chunk, CHUNK)) != 0) {
-    if (got > 0 && !take(d, (size_t)got))
+    if (got > 0 && !take(d, (size_t)got)) {
       break;
+    }
     if (got < 0 && errno != EINTR) {
       nws__cli_say("cannot read %s: %s", d->name, strerror(errno));
       return CLI_EXIT_USAGE;
     }
   }
-  if (ferror(stdout))
+  if (ferror(stdout)) {
     return CLI_EXIT_OK; /* main() looks why */
+  }
   return finish(d);
 }
 
 static int open_file(decoder *d, const char *name) {
   d->name = "standard input";
   d->fd = STDIN_FILENO;
-  if (!name || strcmp(name, "-") == 0)
+  if (!name || strcmp(name, "-") == 0) {
     return 1;
+  }
   d->name = name;
   d->fd = open(name, O_RDONLY | O_CLOEXEC);
-  if (d->fd >= 0)
+  if (d->fd >= 0) {
     return 1;
+  }
   nws__cli_say("cannot open %s: %s", name, strerror(errno));
   return 0;
 }
@@ -100,22 +109,24 @@ static int open_file(decoder *d, const char *name) {
 /* --- Options --- */
 
 static int read_role(decoder *d, const char *arg) {
-  if (strcmp(arg, "any") == 0)
+  if (strcmp(arg, "any") == 0) {
     d->role = 0;
-  else if (strcmp(arg, "client") == 0)
+  } else if (strcmp(arg, "client") == 0) {
     d->role = NWS_ROLE_CLIENT;
-  else if (strcmp(arg, "server") == 0)
+  } else if (strcmp(arg, "server") == 0) {
     d->role = NWS_ROLE_SERVER;
-  else
+  } else {
     return nws__cli_misuse(d->command, "--role is client, server or any");
+  }
   return CLI_EXIT_OK;
 }
 
 static int read_shown(decoder *d, const char *arg) {
   uint64_t shown;
-  if (!nws__cli_read_number(arg, SHOWN_MAX, &shown))
+  if (!nws__cli_read_number(arg, SHOWN_MAX, &shown)) {
     return nws__cli_misuse(d->command,
                            "--max-payload wants a number up to 1048576");
+  }
   d->frames.max_shown = (size_t)shown;
   return CLI_EXIT_OK;
 }
@@ -125,10 +136,11 @@ static int read_shown(decoder *d, const char *arg) {
 static int read_rsv(decoder *d, const char *arg) {
   nws_conn_config *config = &d->frames.config;
   for (; *arg; arg++) {
-    if (*arg >= '1' && *arg <= '3')
+    if (*arg >= '1' && *arg <= '3') {
       config->rsv_in |= (uint8_t)(NWS_RSV1 >> (*arg - '1'));
-    else if (*arg != ',')
+    } else if (*arg != ',') {
       return nws__cli_misuse(d->command, "--allow-rsv wants 1, 2 or 3");
+    }
   }
   config->accept_any_text = 1;
   return CLI_EXIT_OK;
@@ -154,8 +166,9 @@ static int take_option(decoder *d, int option, const char *arg) {
 }
 
 static int run(decoder *d, const char *name) {
-  if (!open_file(d, name))
+  if (!open_file(d, name)) {
     return CLI_EXIT_USAGE;
+  }
   int rc = nws__cli_frames_init(&d->frames, d->role);
   if (rc != NWS_OK) {
     nws__cli_say("%s", nws_error_text(rc));
@@ -164,8 +177,9 @@ static int run(decoder *d, const char *name) {
     rc = decode(d);
   }
   nws__cli_frames_free(&d->frames);
-  if (d->fd != STDIN_FILENO)
+  if (d->fd != STDIN_FILENO) {
     close(d->fd);
+  }
   return rc;
 }
 
@@ -185,13 +199,16 @@ int nws__cli_decode(int argc, char **argv) {
   d->frames.out = stdout;
   int option;
   while ((option = nws__cli_option(argc, argv, ":h", longs)) != -1) {
-    if (option == 'h')
+    if (option == 'h') {
       return nws__cli_help(argv[0], stdout) ? CLI_EXIT_OK : CLI_EXIT_USAGE;
-    if (take_option(d, option, optarg) != CLI_EXIT_OK)
+    }
+    if (take_option(d, option, optarg) != CLI_EXIT_OK) {
       return CLI_EXIT_USAGE;
+    }
   }
-  if (optind + 1 < argc)
+  if (optind + 1 < argc) {
     return nws__cli_misuse(d->command, "one file only; '%s' is one too many",
                            argv[optind + 1]);
+  }
   return run(d, argv[optind]);
 }

@@ -59,8 +59,9 @@ static void schedule(pinger *p) {
   for (size_t i = 0; i < MAX_PENDING; i++) {
     const slot *s = &p->pending[i];
     uint64_t end = s->sent_at + (uint64_t)p->wait_ms * NS_PER_MS;
-    if (s->seq && end < next)
+    if (s->seq && end < next) {
       next = end;
+    }
   }
   uint64_t now = uv_hrtime();
   uint64_t left = next > now ? next - now : 0;
@@ -72,22 +73,25 @@ static void send_ping(pinger *p, uint64_t now) {
   char payload[32];
   slot *s = &p->pending[(p->sent + 1) % MAX_PENDING];
   p->next_at = now + (uint64_t)p->interval_ms * NS_PER_MS;
-  if (s->seq)
+  if (s->seq) {
     return; /* too many are under way: this one waits for its next turn */
+  }
   int len = snprintf(payload, sizeof(payload), "nws ping %u",
                      (unsigned)(p->sent + 1));
   s->sent_at = uv_hrtime();
   if (nws_peer_send(p->client.peer, NWS_OPCODE_PING, payload, (size_t)len) !=
-      NWS_OK)
+      NWS_OK) {
     return; /* closing, or the queue is full */
+  }
   s->seq = ++p->sent;
 }
 
 static void expire(pinger *p, uint64_t now) {
   for (uint32_t i = 1; i <= MAX_PENDING; i++) {
     slot *s = &p->pending[(p->sent + i) % MAX_PENDING]; /* the oldest first */
-    if (!s->seq || now < s->sent_at + (uint64_t)p->wait_ms * NS_PER_MS)
+    if (!s->seq || now < s->sent_at + (uint64_t)p->wait_ms * NS_PER_MS) {
       continue;
+    }
     printf("seq=%u no answer within %g s\n", (unsigned)s->seq,
            p->wait_ms / 1000.0);
     s->seq = 0;
@@ -98,10 +102,12 @@ static void expire(pinger *p, uint64_t now) {
 /* Shows what there is to see. Returns 0 when nobody looks any more. */
 static int shown(pinger *p) {
   int rc = nws__cli_flush();
-  if (rc == 1)
+  if (rc == 1) {
     return 1;
-  if (rc < 0)
+  }
+  if (rc < 0) {
     p->client.exit_code = CLI_EXIT_USAGE;
+  }
   finish(p);
   return 0;
 }
@@ -109,20 +115,25 @@ static int shown(pinger *p) {
 static void on_timer(uv_timer_t *timer) {
   pinger *p = timer->data;
   uint64_t now = uv_hrtime();
-  if (!p->client.peer || p->client.closing)
+  if (!p->client.peer || p->client.closing) {
     return;
+  }
   expire(p, now);
-  if ((p->count == 0 || p->sent < p->count) && now >= p->next_at)
+  if ((p->count == 0 || p->sent < p->count) && now >= p->next_at) {
     send_ping(p, now);
-  if (shown(p))
+  }
+  if (shown(p)) {
     schedule(p);
+  }
 }
 
 static void count_trip(pinger *p, double ms) {
-  if (p->received == 0 || ms < p->min)
+  if (p->received == 0 || ms < p->min) {
     p->min = ms;
-  if (p->received == 0 || ms > p->max)
+  }
+  if (p->received == 0 || ms > p->max) {
     p->max = ms;
+  }
   p->sum += ms;
   p->sum_of_squares += ms * ms;
   p->received++;
@@ -132,24 +143,28 @@ static void on_control(nws_peer *peer, const nws_event *event) {
   pinger *p = nws_peer_user(peer);
   char payload[32];
   uint64_t now = uv_hrtime();
-  if (event->type != NWS_EVENT_PONG)
+  if (event->type != NWS_EVENT_PONG) {
     return;
+  }
   for (size_t i = 0; i < MAX_PENDING; i++) {
     slot *s = &p->pending[i];
-    if (!s->seq)
+    if (!s->seq) {
       continue;
+    }
     int len =
         snprintf(payload, sizeof(payload), "nws ping %u", (unsigned)s->seq);
     if (event->len != (size_t)len ||
-        memcmp(event->data, payload, event->len) != 0)
+        memcmp(event->data, payload, event->len) != 0) {
       continue;
+    }
     double ms = (double)(now - s->sent_at) / NS_PER_MS;
     printf("pong from %s: seq=%u time=%.3f ms\n", p->address, (unsigned)s->seq,
            ms);
     s->seq = 0;
     count_trip(p, ms);
-    if (shown(p))
+    if (shown(p)) {
       schedule(p);
+    }
     return;
   }
 }
@@ -168,8 +183,9 @@ static void put_statistics(const pinger *p) {
   printf("--- %s ping statistics ---\n", p->client.options.url);
   printf("%u pings, %u answered, %.1f%% lost\n", (unsigned)known,
          (unsigned)p->received, known ? 100.0 * p->lost / known : 0.0);
-  if (!p->received)
+  if (!p->received) {
     return;
+  }
   double mean = p->sum / p->received;
   double variance = p->sum_of_squares / p->received - mean * mean;
   printf("rtt min/avg/max/mdev = %.3f/%.3f/%.3f/%.3f ms\n", p->min, mean,
@@ -179,13 +195,15 @@ static void put_statistics(const pinger *p) {
 static void on_closed(nws_peer *peer, const nws_closed *how) {
   pinger *p = nws_peer_user(peer);
   uv_timer_stop(&p->timer);
-  if (how->opened)
+  if (how->opened) {
     put_statistics(p);
+  }
   int cut = p->count && !p->client.interrupts && p->received < p->count;
   nws__cli_client_closed(&p->client, how);
   if (p->client.exit_code == CLI_EXIT_OK &&
-      (cut || p->lost || p->received == 0))
+      (cut || p->lost || p->received == 0)) {
     p->client.exit_code = CLI_EXIT_LOST;
+  }
 }
 
 /* --- Options --- */
@@ -201,8 +219,10 @@ static int read_count(pinger *p, const char *arg) {
 }
 
 static int read_time(pinger *p, const char *arg, uint32_t *ms) {
-  if (nws__cli_read_seconds(arg, UINT32_MAX - 1, ms) && *ms >= MIN_INTERVAL_MS)
+  if (nws__cli_read_seconds(arg, UINT32_MAX - 1, ms) &&
+      *ms >= MIN_INTERVAL_MS) {
     return 1;
+  }
   nws__cli_misuse(p->client.command,
                   "'%s' is no number of seconds from 0.01 up", arg);
   return -1;
@@ -210,8 +230,9 @@ static int read_time(pinger *p, const char *arg, uint32_t *ms) {
 
 static int take_option(pinger *p, int option, const char *arg) {
   int taken = nws__cli_client_option(&p->client, option, arg);
-  if (taken)
+  if (taken) {
     return taken;
+  }
   switch (option) {
   case 'c':
     return read_count(p, arg);
@@ -231,8 +252,9 @@ static int run(pinger *p) {
   p->client.interrupted = on_interrupt;
   p->client.conn.ping_interval_ms = UINT32_MAX; /* these pings are ours */
   int rc = nws__cli_client_start(&p->client);
-  if (rc != CLI_EXIT_OK)
+  if (rc != CLI_EXIT_OK) {
     return rc;
+  }
   uv_timer_init(&p->client.uv, &p->timer);
   p->timer.data = p;
   return nws__cli_client_run(&p->client);
@@ -251,12 +273,15 @@ int nws__cli_ping(int argc, char **argv) {
   int option;
   while ((option = nws__cli_option(
               argc, argv, ":" CLI_CLIENT_SHORTS "c:i:W:", longs)) != -1) {
-    if (option == 'h')
+    if (option == 'h') {
       return nws__cli_help(argv[0], stdout) ? CLI_EXIT_OK : CLI_EXIT_USAGE;
-    if (take_option(p, option, optarg) < 0)
+    }
+    if (take_option(p, option, optarg) < 0) {
       return CLI_EXIT_USAGE;
+    }
   }
-  if (!nws__cli_client_url(&p->client, argc, argv))
+  if (!nws__cli_client_url(&p->client, argc, argv)) {
     return CLI_EXIT_USAGE;
+  }
   return run(p);
 }

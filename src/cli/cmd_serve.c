@@ -95,8 +95,9 @@ static void on_message(nws_peer *peer, unsigned opcode, uint8_t *data,
     fprintf(stderr, "%s, %zu bytes\n",
             nws_conn_opcode_name(nws_peer_conn(peer), opcode), len);
   }
-  if (rc == NWS_OK || rc == NWS_ERROR_STATE)
+  if (rc == NWS_OK || rc == NWS_ERROR_STATE) {
     return;
+  }
   nws__cli_say("cannot answer %s: %s", g->address, nws_net_text(rc));
   nws_peer_close(peer, NWS_CLOSE_INTERNAL_ERROR, nws_str_make("", 0));
 }
@@ -109,20 +110,23 @@ static void log_closed(const guest *g, const nws_closed *how) {
   } else {
     const nws_error_info *info = nws_error_get(how->error);
     fprintf(stderr, "lost: %s", nws_net_text(how->error));
-    if (nws__cli_is_violation(how->error))
+    if (nws__cli_is_violation(how->error)) {
       fprintf(stderr, " at byte %llu (%s), closed with %u",
               (unsigned long long)how->offset, info->rule,
               (unsigned)info->close_code);
+    }
   }
   fputc('\n', stderr);
 }
 
 static void on_closed(nws_peer *peer, const nws_closed *how) {
   guest *g = nws_peer_user(peer);
-  if (g == &g->server->nobody)
+  if (g == &g->server->nobody) {
     return;
-  if (g->server->verbose)
+  }
+  if (g->server->verbose) {
     log_closed(g, how);
+  }
   free(g);
 }
 
@@ -187,11 +191,13 @@ static void on_http(nws_peer *peer, const nws_server_handshake *request,
 /* The page's pieces as one. */
 static int join_page(server *s) {
   size_t len = 0;
-  for (size_t i = 0; nws__cli_page[i]; i++)
+  for (size_t i = 0; nws__cli_page[i]; i++) {
     len += strlen(nws__cli_page[i]);
+  }
   s->page = malloc(len + 1);
-  if (!s->page)
+  if (!s->page) {
     return 0;
+  }
   for (size_t i = 0; nws__cli_page[i]; i++) {
     size_t part = strlen(nws__cli_page[i]);
     memcpy(s->page + s->page_len, nws__cli_page[i], part);
@@ -205,12 +211,14 @@ static int join_page(server *s) {
 static void on_signal(uv_signal_t *handle, int number) {
   server *s = handle->data;
   (void)number;
-  if (!s->running)
+  if (!s->running) {
     return;
+  }
   s->interrupts++;
-  if (s->interrupts == 1 && !s->quiet && nws_server_peers(s->running) > 0)
+  if (s->interrupts == 1 && !s->quiet && nws_server_peers(s->running) > 0) {
     fprintf(stderr, "Closing %zu connections; once more drops them.\n",
             nws_server_peers(s->running));
+  }
   nws_server_stop(s->running, NWS_CLOSE_GOING_AWAY);
 }
 
@@ -218,8 +226,9 @@ static void on_stopped(nws_server *running, void *user) {
   server *s = ((guest *)user)->server;
   (void)running;
   s->running = NULL;
-  for (size_t i = 0; i < 2; i++)
+  for (size_t i = 0; i < 2; i++) {
     uv_close((uv_handle_t *)&s->signals[i], NULL);
+  }
 }
 
 static int catch_signals(server *s) {
@@ -227,10 +236,12 @@ static int catch_signals(server *s) {
   for (size_t i = 0; i < 2; i++) {
     s->signals[i].data = s;
     int rc = uv_signal_init(&s->uv, &s->signals[i]);
-    if (rc == 0)
+    if (rc == 0) {
       rc = uv_signal_start(&s->signals[i], on_signal, numbers[i]);
-    if (rc < 0)
+    }
+    if (rc < 0) {
       return rc;
+    }
   }
   return 0;
 }
@@ -239,17 +250,18 @@ static int cannot_listen(const server *s, int error) {
   int v6 = strchr(s->address, ':') != NULL;
   nws__cli_say("cannot listen on %s%s%s:%u: %s", v6 ? "[" : "", s->address,
                v6 ? "]" : "", (unsigned)s->port, nws_net_text(error));
-  if (error == UV_EADDRINUSE)
+  if (error == UV_EADDRINUSE) {
     fprintf(stderr,
             "Another program uses that port. Try --port %u, or --port 0 for "
             "any free one.\n",
             (unsigned)(s->port < UINT16_MAX ? s->port + 1 : 8080));
-  else if (error == UV_EACCES)
+  } else if (error == UV_EACCES) {
     fputs("Ports below 1024 need privileges. Try --port 8080.\n", stderr);
-  else if (error == UV_EADDRNOTAVAIL)
+  } else if (error == UV_EADDRNOTAVAIL) {
     fputs("This machine has no such address. Try 127.0.0.1, or 0.0.0.0 for "
           "all it has.\n",
           stderr);
+  }
   return CLI_EXIT_CONNECT;
 }
 
@@ -259,10 +271,12 @@ static void put_welcome(const server *s) {
   unsigned port = nws_server_port(s->running);
   int v6 = strchr(s->address, ':') != NULL;
   const char *to = s->address;
-  if (strcmp(to, "0.0.0.0") == 0)
+  if (strcmp(to, "0.0.0.0") == 0) {
     to = "127.0.0.1";
-  if (strcmp(to, "::") == 0)
+  }
+  if (strcmp(to, "::") == 0) {
     to = "::1";
+  }
   const char *left = v6 ? "[" : "";
   const char *right = v6 ? "]" : "";
   printf("Listening on %s%s%s:%u. Try it\n", left, s->address, right, port);
@@ -275,19 +289,22 @@ static void put_welcome(const server *s) {
 
 static int start(server *s) {
   int rc = uv_loop_init(&s->uv);
-  if (rc == 0)
+  if (rc == 0) {
     rc = nws_loop_new(&s->uv, &s->loop);
+  }
   if (rc != 0 || !join_page(s)) {
     nws__cli_say("cannot start: %s",
                  nws_net_text(rc != 0 ? rc : NWS_ERROR_MEMORY));
     return CLI_EXIT_USAGE;
   }
   rc = nws_server_start(s->loop, &s->options, &s->running);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return cannot_listen(s, rc);
+  }
   rc = catch_signals(s);
-  if (rc == 0)
+  if (rc == 0) {
     return CLI_EXIT_OK;
+  }
   nws__cli_say("cannot catch signals: %s", nws_net_text(rc));
   return CLI_EXIT_USAGE;
 }
@@ -305,8 +322,9 @@ static int run(server *s) {
       max > SIZE_MAX - QUEUE_ROOM ? SIZE_MAX : (size_t)max + QUEUE_ROOM;
   int rc = start(s);
   if (rc == CLI_EXIT_OK) {
-    if (!s->quiet)
+    if (!s->quiet) {
       put_welcome(s);
+    }
     uv_run(&s->uv, UV_RUN_DEFAULT);
     nws_loop_free(s->loop);
     uv_loop_close(&s->uv);
@@ -318,8 +336,9 @@ static int run(server *s) {
 /* --- Options --- */
 
 static int read_port(server *s, const char *arg) {
-  if (nws__cli_read_number(arg, UINT16_MAX, &s->port))
+  if (nws__cli_read_number(arg, UINT16_MAX, &s->port)) {
     return 1;
+  }
   nws__cli_misuse(s->command, "'%s' is no port", arg);
   return 0;
 }
@@ -334,8 +353,9 @@ static const char *split_listen(const char *arg, nws_str *address) {
     return end ? end + 1 : NULL;
   }
   end = strchr(arg, ':');
-  if (!end || strchr(end + 1, ':')) /* several colons: IPv6 without port */
+  if (!end || strchr(end + 1, ':')) { /* several colons: IPv6 without port */
     end = arg + strlen(arg);
+  }
   *address = nws_str_make(arg, (size_t)(end - arg));
   return end;
 }
@@ -348,8 +368,9 @@ static int read_listen(server *s, const char *arg) {
     nws__cli_misuse(s->command, "--listen wants ADDRESS:PORT, not '%s'", arg);
     return 0;
   }
-  if (nws_str_equal(address, nws_str_of("localhost")))
+  if (nws_str_equal(address, nws_str_of("localhost"))) {
     address = nws_str_of("127.0.0.1");
+  }
   memcpy(s->address, address.ptr, address.len);
   s->address[address.len] = 0;
   return *rest ? read_port(s, rest + 1) : 1;
@@ -387,8 +408,9 @@ static int read_subprotocol(server *s, const char *arg) {
 }
 
 static int read_max_message(server *s, const char *arg) {
-  if (nws__cli_read_size(arg, &s->conn.max_message))
+  if (nws__cli_read_size(arg, &s->conn.max_message)) {
     return 1;
+  }
   nws__cli_misuse(s->command, "'%s' is no number of bytes", arg);
   return 0;
 }
@@ -451,12 +473,15 @@ int nws__cli_serve(int argc, char **argv) {
   set_defaults(s, argv[0]);
   int option;
   while ((option = nws__cli_option(argc, argv, ":hl:p:o:s:qv", longs)) != -1) {
-    if (option == 'h')
+    if (option == 'h') {
       return nws__cli_help(argv[0], stdout) ? CLI_EXIT_OK : CLI_EXIT_USAGE;
-    if (option == '?' || !take_option(s, option, optarg))
+    }
+    if (option == '?' || !take_option(s, option, optarg)) {
       return CLI_EXIT_USAGE;
+    }
   }
-  if (optind < argc)
+  if (optind < argc) {
     return nws__cli_misuse(s->command, "what is '%s'?", argv[optind]);
+  }
   return run(s);
 }

@@ -24,16 +24,20 @@ static const command commands[] = {
 
 /* Were one of them closed, the next file to be opened would take its place. */
 static void open_standard_files(void) {
-  for (int fd = 0; fd <= 2; fd++)
-    if (fcntl(fd, F_GETFD) < 0)
+  for (int fd = 0; fd <= 2; fd++) {
+    if (fcntl(fd, F_GETFD) < 0) {
       (void)!open("/dev/null", O_RDWR);
+    }
+  }
 }
 
 static int help(int argc, char **argv) {
-  if (argc > 2)
+  if (argc > 2) {
     return nws__cli_misuse(NULL, "help is about one command at a time");
-  if (!nws__cli_help(argc == 2 ? argv[1] : NULL, stdout))
+  }
+  if (!nws__cli_help(argc == 2 ? argv[1] : NULL, stdout)) {
     return nws__cli_misuse(NULL, "unknown command '%s'", argv[1]);
+  }
   return CLI_EXIT_OK;
 }
 
@@ -43,13 +47,17 @@ static int run(int argc, char **argv) {
     return CLI_EXIT_USAGE;
   }
   const char *word = argv[1];
-  for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-    if (strcmp(word, commands[i].name) == 0)
+  for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+    if (strcmp(word, commands[i].name) == 0) {
       return commands[i].run(argc - 1, argv + 1);
-  if (strcmp(word, "help") == 0)
+    }
+  }
+  if (strcmp(word, "help") == 0) {
     return help(argc - 1, argv + 1);
-  if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+  }
+  if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
     return help(1, argv);
+  }
   if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
     printf("nws %s\n", nws_version());
     return CLI_EXIT_OK;
@@ -62,8 +70,9 @@ int main(int argc, char **argv) {
   open_standard_files();
   signal(SIGPIPE, SIG_IGN);
   int code = run(argc, argv);
-  if (nws__cli_flush() < 0 && code == CLI_EXIT_OK)
+  if (nws__cli_flush() < 0 && code == CLI_EXIT_OK) {
     code = CLI_EXIT_USAGE;
+  }
   /* Not exit(): libuv's clean-up would wait for a read from standard input that
    * may never end. All has been flushed. */
   _exit(code);

@@ -13,14 +13,18 @@ static const char ALPHABET[] =
 enum { NOT_BASE64 = 64 };
 
 static unsigned value_of(char c) {
-  if (c >= 'A' && c <= 'Z')
+  if (c >= 'A' && c <= 'Z') {
     return (unsigned)(c - 'A');
-  if (c >= 'a' && c <= 'z')
+  }
+  if (c >= 'a' && c <= 'z') {
     return (unsigned)(c - 'a') + 26;
-  if (c >= '0' && c <= '9')
+  }
+  if (c >= '0' && c <= '9') {
     return (unsigned)(c - '0') + 52;
-  if (c == '+')
+  }
+  if (c == '+') {
     return 62;
+  }
   return c == '/' ? 63 : NOT_BASE64;
 }
 
@@ -50,35 +54,43 @@ size_t nws_base64_encode(const void *data, size_t len, char *out) {
 
 /* How many characters of a text are data: its length without the padding. */
 static size_t data_len(const char *text, size_t len) {
-  if (len > 0 && text[len - 1] == '=')
+  if (len > 0 && text[len - 1] == '=') {
     len--;
-  if (len > 0 && len % 4 == 3 && text[len - 1] == '=')
+  }
+  if (len > 0 && len % 4 == 3 && text[len - 1] == '=') {
     len--;
+  }
   return len;
 }
 
 /* Canonical means alphabet only, and no bits set that belong to no byte (RFC
  * 4648 3.5). */
 static int is_canonical(const char *text, size_t chars) {
-  for (size_t i = 0; i < chars; i++)
-    if (value_of(text[i]) == NOT_BASE64)
+  for (size_t i = 0; i < chars; i++) {
+    if (value_of(text[i]) == NOT_BASE64) {
       return 0;
-  if (chars % 4 == 2)
+    }
+  }
+  if (chars % 4 == 2) {
     return (value_of(text[chars - 1]) & 15) == 0;
-  if (chars % 4 == 3)
+  }
+  if (chars % 4 == 3) {
     return (value_of(text[chars - 1]) & 3) == 0;
+  }
   return chars % 4 == 0;
 }
 
 int nws_base64_decode(const char *text, size_t len, void *out, size_t cap,
                       size_t *used) {
   size_t chars = data_len(text, len);
-  if (len % 4 != 0 || !is_canonical(text, chars))
+  if (len % 4 != 0 || !is_canonical(text, chars)) {
     return NWS_ERROR_FIELD;
+  }
   size_t need = chars / 4 * 3 + (chars % 4 ? chars % 4 - 1 : 0);
   *used = need;
-  if (need > cap)
+  if (need > cap) {
     return NWS_ERROR_BUFFER;
+  }
   uint8_t *at = out;
   uint32_t bits = 0;
   unsigned held = 0;

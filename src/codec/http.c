@@ -39,8 +39,9 @@ static nws_str slice(const uint8_t *from, const uint8_t *to) {
 
 static inline const uint8_t *skip(const uint8_t *at, const uint8_t *end,
                                   uint8_t mask) {
-  while (at < end && (nws__chars[*at] & mask))
+  while (at < end && (nws__chars[*at] & mask)) {
     at++;
+  }
   return at;
 }
 
@@ -57,8 +58,9 @@ static inline const uint8_t *skip_text(const uint8_t *at, const uint8_t *end) {
     uint64_t del = word ^ EACH_BYTE(0x7f);
     uint64_t hit =
         ((word - EACH_BYTE(0x20)) & ~word) | ((del - EACH_BYTE(0x01)) & ~del);
-    if (hit & EACH_BYTE(0x80))
+    if (hit & EACH_BYTE(0x80)) {
       break;
+    }
     at += 8;
   }
   return skip(at, end, NWS__CHAR_TEXT);
@@ -66,16 +68,20 @@ static inline const uint8_t *skip_text(const uint8_t *at, const uint8_t *end) {
 
 /* Takes CR LF; another byte than these where a line may end is `other`. */
 static inline int take_line_end(reader *r, int other) {
-  if (r->at == r->end)
+  if (r->at == r->end) {
     return NWS_MORE;
+  }
   /* A lone LF or CR ends no line here (RFC 9112 2.2). */
-  if (*r->at != '\r')
+  if (*r->at != '\r') {
     return fault(r, r->at, *r->at == '\n' ? NWS_ERROR_HTTP_LINE_END : other);
+  }
   r->at++;
-  if (r->at == r->end)
+  if (r->at == r->end) {
     return NWS_MORE;
-  if (*r->at != '\n')
+  }
+  if (*r->at != '\n') {
     return fault(r, r->at, NWS_ERROR_HTTP_LINE_END);
+  }
   r->at++;
   return NWS_OK;
 }
@@ -84,10 +90,12 @@ static inline int take_line_end(reader *r, int other) {
 static int take_word(reader *r, uint8_t mask, nws_str *word) {
   const uint8_t *from = r->at;
   const uint8_t *to = skip(from, r->end, mask);
-  if (to == r->end)
+  if (to == r->end) {
     return NWS_MORE;
-  if (to == from || *to != ' ')
+  }
+  if (to == from || *to != ' ') {
     return fault(r, to, NWS_ERROR_HTTP_START_LINE);
+  }
   *word = slice(from, to);
   r->at = to + 1;
   return NWS_OK;
@@ -97,21 +105,26 @@ static int take_word(reader *r, uint8_t mask, nws_str *word) {
 static int take_version(reader *r) {
   static const char name[] = "HTTP/1.";
   for (size_t i = 0; name[i] != 0; i++, r->at++) {
-    if (r->at == r->end)
+    if (r->at == r->end) {
       return NWS_MORE;
-    if (*r->at == (uint8_t)name[i])
+    }
+    if (*r->at == (uint8_t)name[i]) {
       continue;
+    }
     int is_major = i == 5 && *r->at >= '0' && *r->at <= '9';
     return fault(r, r->at,
                  is_major ? NWS_ERROR_HTTP_VERSION : NWS_ERROR_HTTP_START_LINE);
   }
-  if (r->at == r->end)
+  if (r->at == r->end) {
     return NWS_MORE;
+  }
   uint8_t minor = *r->at;
-  if (minor < '0' || minor > '9')
+  if (minor < '0' || minor > '9') {
     return fault(r, r->at, NWS_ERROR_HTTP_START_LINE);
-  if (minor > '1')
+  }
+  if (minor > '1') {
     return fault(r, r->at, NWS_ERROR_HTTP_VERSION);
+  }
   r->head->minor = (uint8_t)(minor - '0');
   r->at++;
   return NWS_OK;
@@ -120,12 +133,15 @@ static int take_version(reader *r) {
 /* request-line = method SP request-target SP HTTP-version (RFC 9112 3) */
 static int request_line(reader *r) {
   int rc = take_word(r, NWS__CHAR_TOKEN, &r->head->method);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = take_word(r, NWS__CHAR_VISIBLE, &r->head->target);
-  if (rc == NWS_OK)
+  }
+  if (rc == NWS_OK) {
     rc = take_version(r);
-  if (rc == NWS_OK)
+  }
+  if (rc == NWS_OK) {
     rc = take_line_end(r, NWS_ERROR_HTTP_START_LINE);
+  }
   return rc;
 }
 
@@ -133,10 +149,12 @@ static int request_line(reader *r) {
 static int take_status(reader *r) {
   unsigned status = 0;
   for (int i = 0; i < 3; i++, r->at++) {
-    if (r->at == r->end)
+    if (r->at == r->end) {
       return NWS_MORE;
-    if (*r->at < (i == 0 ? '1' : '0') || *r->at > '9')
+    }
+    if (*r->at < (i == 0 ? '1' : '0') || *r->at > '9') {
       return fault(r, r->at, NWS_ERROR_HTTP_START_LINE);
+    }
     status = status * 10 + (*r->at - '0');
   }
   r->head->status = (uint16_t)status;
@@ -147,18 +165,23 @@ static int take_status(reader *r) {
  * servers exist that leave out the second space along with the phrase. */
 static int status_line(reader *r) {
   int rc = take_version(r);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
-  if (r->at == r->end)
+  }
+  if (r->at == r->end) {
     return NWS_MORE;
-  if (*r->at != ' ')
+  }
+  if (*r->at != ' ') {
     return fault(r, r->at, NWS_ERROR_HTTP_START_LINE);
+  }
   r->at++;
   rc = take_status(r);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
-  if (r->at == r->end)
+  }
+  if (r->at == r->end) {
     return NWS_MORE;
+  }
   const uint8_t *from = r->at;
   if (*from == ' ') {
     from++;
@@ -170,8 +193,9 @@ static int status_line(reader *r) {
 
 /* What is wrong with a byte that stands where a header's name should begin. */
 static int name_fault(uint8_t byte) {
-  if (byte == ' ' || byte == '\t')
+  if (byte == ' ' || byte == '\t') {
     return NWS_ERROR_HTTP_FOLD; /* RFC 9112 5.2 */
+  }
   return byte == '\n' ? NWS_ERROR_HTTP_LINE_END : NWS_ERROR_HTTP_HEADER_NAME;
 }
 
@@ -180,27 +204,34 @@ static int name_fault(uint8_t byte) {
 static inline int take_header(reader *r) {
   const uint8_t *name = r->at, *end = r->end;
   const uint8_t *at = skip(name, end, NWS__CHAR_TOKEN);
-  if (at == name)
+  if (at == name) {
     return fault(r, at, name_fault(*at));
-  if (r->head->count == r->head->max_headers)
+  }
+  if (r->head->count == r->head->max_headers) {
     return fault(r, name, NWS_ERROR_HTTP_COUNT_LIMIT);
-  if (at == end)
+  }
+  if (at == end) {
     return NWS_MORE;
-  if (*at != ':')
+  }
+  if (*at != ':') {
     return fault(r, at, NWS_ERROR_HTTP_HEADER_NAME);
+  }
   nws_header *header = &r->head->headers[r->head->count];
   header->name = slice(name, at);
   at++;
-  while (at < end && (*at == ' ' || *at == '\t'))
+  while (at < end && (*at == ' ' || *at == '\t')) {
     at++;
+  }
   const uint8_t *value = at;
   at = skip_text(at, end);
   r->at = at;
   int rc = take_line_end(r, NWS_ERROR_HTTP_HEADER_VALUE);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
-  while (at > value && (at[-1] == ' ' || at[-1] == '\t'))
+  }
+  while (at > value && (at[-1] == ' ' || at[-1] == '\t')) {
     at--;
+  }
   header->value = slice(value, at);
   r->head->count++;
   return NWS_OK;
@@ -211,20 +242,25 @@ static int parse_head(reader *r, start_line *first) {
   head->len = 0;
   head->count = 0;
   int rc = first(r);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
+  }
   head->len = (size_t)(r->at - r->start);
   while (rc == NWS_OK) {
-    if (r->at == r->end)
+    if (r->at == r->end) {
       return NWS_MORE;
-    if (*r->at == '\r')
+    }
+    if (*r->at == '\r') {
       break;
+    }
     rc = take_header(r);
   }
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = take_line_end(r, NWS_ERROR_HTTP_LINE_END);
-  if (rc == NWS_OK)
+  }
+  if (rc == NWS_OK) {
     head->len = (size_t)(r->at - r->start);
+  }
   return rc;
 }
 
@@ -236,11 +272,13 @@ static int parse_head(reader *r, start_line *first) {
 static int worth_parsing(const nws_http_head *head, const uint8_t *data,
                          size_t from, size_t to) {
   for (size_t i = from - 1; i < to; i++) {
-    if (nws__chars[data[i]] & NWS__CHAR_TEXT)
+    if (nws__chars[data[i]] & NWS__CHAR_TEXT) {
       continue;
+    }
     if (data[i] == '\r') {
-      if (i + 1 < to && data[i + 1] != '\n')
+      if (i + 1 < to && data[i + 1] != '\n') {
         return 1;
+      }
     } else if (data[i] != '\n' || i < 2 || head->len == 0 ||
                data[i - 1] != '\r' || data[i - 2] == '\n') {
       return 1;
@@ -252,10 +290,12 @@ static int worth_parsing(const nws_http_head *head, const uint8_t *data,
 static int parse(nws_http_head *head, const char *data, size_t len,
                  start_line *first) {
   if (head == NULL || (data == NULL && len > 0) || len < head->scanned ||
-      (head->headers == NULL && head->max_headers > 0))
+      (head->headers == NULL && head->max_headers > 0)) {
     return NWS_ERROR_ARGUMENT;
-  if (len == 0)
+  }
+  if (len == 0) {
     return NWS_MORE;
+  }
   size_t max = head->max_head ? head->max_head : NWS_HTTP_MAX_HEAD_DEFAULT;
   size_t seen = len < max ? len : max;
   const uint8_t *bytes = (const uint8_t *)data;
@@ -266,10 +306,12 @@ static int parse(nws_http_head *head, const char *data, size_t len,
   }
   reader r = {bytes, bytes, bytes + seen, head};
   int rc = parse_head(&r, first);
-  if (rc != NWS_MORE)
+  if (rc != NWS_MORE) {
     return rc;
-  if (seen == max)
+  }
+  if (seen == max) {
     return fault(&r, bytes + max, NWS_ERROR_HTTP_HEAD_LIMIT);
+  }
   head->scanned = seen;
   return NWS_MORE;
 }

@@ -24,14 +24,16 @@ void nws__sha1_begin(nws__sha1 *hash) {
 void nws__sha1_add(nws__sha1 *hash, const void *data, size_t len) {
   const uint8_t *in = data;
   size_t held = (size_t)(hash->len % BLOCK);
-  if (len == 0)
+  if (len == 0) {
     return;
+  }
   hash->len += len;
   if (held > 0) {
     size_t part = len < BLOCK - held ? len : BLOCK - held;
     memcpy(hash->block + held, in, part);
-    if (held + part < BLOCK)
+    if (held + part < BLOCK) {
       return;
+    }
     nws__sha1_block(hash->state, hash->block, 1);
     in += part;
     len -= part;
@@ -52,8 +54,9 @@ void nws__sha1_end(nws__sha1 *hash, uint8_t digest[NWS_SHA1_LEN]) {
   store_be(length, (uint32_t)(bits >> 32));
   store_be(length + 4, (uint32_t)bits);
   nws__sha1_add(hash, length, sizeof length);
-  for (size_t i = 0; i < 5; i++)
+  for (size_t i = 0; i < 5; i++) {
     store_be(digest + i * 4, hash->state[i]);
+  }
 }
 
 void nws_sha1(const void *data, size_t len, uint8_t digest[NWS_SHA1_LEN]) {

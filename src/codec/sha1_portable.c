@@ -42,15 +42,19 @@ static void one_block(uint32_t state[5], const uint8_t *block) {
     w[t] = load_be(block + t * 4);
     round_step(&s, s.d ^ (s.b & (s.c ^ s.d)), 0x5a827999U, w[t]);
   }
-  for (; t < 20; t++)
+  for (; t < 20; t++) {
     round_step(&s, s.d ^ (s.b & (s.c ^ s.d)), 0x5a827999U, expand(w, t));
-  for (; t < 40; t++)
+  }
+  for (; t < 40; t++) {
     round_step(&s, s.b ^ s.c ^ s.d, 0x6ed9eba1U, expand(w, t));
-  for (; t < 60; t++)
+  }
+  for (; t < 60; t++) {
     round_step(&s, (s.b & s.c) | (s.d & (s.b | s.c)), 0x8f1bbcdcU,
                expand(w, t));
-  for (; t < 80; t++)
+  }
+  for (; t < 80; t++) {
     round_step(&s, s.b ^ s.c ^ s.d, 0xca62c1d6U, expand(w, t));
+  }
   state[0] += s.a;
   state[1] += s.b;
   state[2] += s.c;
@@ -59,6 +63,7 @@ static void one_block(uint32_t state[5], const uint8_t *block) {
 }
 
 void nws__sha1_block(uint32_t state[5], const uint8_t *blocks, size_t count) {
-  for (; count > 0; count--, blocks += 64)
+  for (; count > 0; count--, blocks += 64) {
     one_block(state, blocks);
+  }
 }

@@ -22,15 +22,17 @@ static int say_request(nws_peer *peer) {
   size_t cap = dial->request_len;
   size_t len = 0;
   uint8_t *out = nws__queue_reserve(peer->loop, &peer->queue, cap);
-  if (out == NULL)
+  if (out == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   int rc = nws_client_handshake_start(&dial->hs, &dial->offer,
                                       peer->setup->conn.random, (char *)out,
                                       cap, &len);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     nws__queue_commit(&peer->queue, len);
-  else
+  } else {
     nws__queue_drop(peer->loop, &peer->queue);
+  }
   return rc;
 }
 
@@ -46,8 +48,9 @@ void nws__client_connected(nws_peer *peer) {
   nws__timer_set(peer, dial->deadline);
   nws__peer_enter(peer, NWS__SHAKING);
   int rc = say_request(peer);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     nws__peer_die(peer, rc);
+  }
 }
 
 void nws__client_timeout(nws_peer *peer, uint64_t now) {
@@ -72,15 +75,18 @@ static size_t announced(const nws_http_head *head) {
   nws_str name = nws_str_of("Content-Length");
   size_t at = nws_header_find(head->headers, head->count, name, 0);
   size_t len = 0;
-  if (at == head->count)
+  if (at == head->count) {
     return NWS__BODY_MAX;
+  }
   nws_str value = head->headers[at].value;
   for (size_t i = 0; i < value.len; i++) {
-    if (!is_digit(value.ptr[i]))
+    if (!is_digit(value.ptr[i])) {
       return NWS__BODY_MAX;
+    }
     len = len * 10 + (size_t)(value.ptr[i] - '0');
-    if (len > NWS__BODY_MAX)
+    if (len > NWS__BODY_MAX) {
       return NWS__BODY_MAX;
+    }
   }
   return len;
 }
@@ -89,8 +95,9 @@ static size_t announced(const nws_http_head *head) {
 void nws__client_body(nws_peer *peer, const uint8_t *data, size_t len) {
   nws__opening *opening = peer->opening;
   size_t want = announced(&opening->dial->hs.head) - opening->rest_len;
-  if (len > want)
+  if (len > want) {
     len = want;
+  }
   if (len > 0) {
     uint8_t *body = realloc(opening->rest, opening->rest_len + len);
     if (body == NULL) {
@@ -102,8 +109,9 @@ void nws__client_body(nws_peer *peer, const uint8_t *data, size_t len) {
     opening->rest_owned = 1;
     opening->rest_len += len;
   }
-  if (len == want)
+  if (len == want) {
     nws__peer_die(peer, NWS_ERROR_STATUS);
+  }
 }
 
 static void refused(nws_peer *peer, const uint8_t *rest, size_t len) {
@@ -129,8 +137,9 @@ static void established(nws_peer *peer, uint8_t *rest, size_t len) {
   opening->rest = rest;
   opening->rest_len = len;
   nws__peer_opened(peer);
-  if (peer->opening != NULL) /* dead: the receive buffer is not ours */
+  if (peer->opening != NULL) { /* dead: the receive buffer is not ours */
     opening->rest_len = 0;
+  }
 }
 
 void nws__client_read(nws_peer *peer, uint8_t *data, size_t len) {
@@ -138,20 +147,24 @@ void nws__client_read(nws_peer *peer, uint8_t *data, size_t len) {
   nws_client_handshake *hs = &opening->dial->hs;
   size_t before = opening->head_len;
   size_t max = opening->dial->offer.max_head;
-  if (max == 0)
+  if (max == 0) {
     max = NWS_HTTP_MAX_HEAD_DEFAULT;
+  }
   int rc = nws__peer_head_add(opening, data, len, max);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = nws_client_handshake_read(hs, opening->head, opening->head_len);
-  if (rc == NWS_MORE && opening->head_len < max)
+  }
+  if (rc == NWS_MORE && opening->head_len < max) {
     return;
+  }
   if (rc != NWS_OK && rc != NWS_ERROR_STATUS) {
     nws__peer_die(peer, rc == NWS_MORE ? NWS_ERROR_HTTP_HEAD_LIMIT : rc);
     return;
   }
   size_t used = hs->head.len - before;
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     established(peer, data + used, len - used);
-  else
+  } else {
     refused(peer, data + used, len - used);
+  }
 }

@@ -14,10 +14,12 @@
 static void share_time(nws_peer *peer, const nws__dial *dial) {
   uint64_t now = uv_hrtime();
   uint64_t count = 1;
-  if (dial->deadline == NWS_NEVER)
+  if (dial->deadline == NWS_NEVER) {
     return;
-  for (const struct addrinfo *a = dial->next; a != NULL; a = a->ai_next)
+  }
+  for (const struct addrinfo *a = dial->next; a != NULL; a = a->ai_next) {
     count++;
+  }
   uint64_t left = dial->deadline > now ? dial->deadline - now : 0;
   nws__timer_set(peer, now + left / count);
 }
@@ -25,8 +27,9 @@ static void share_time(nws_peer *peer, const nws__dial *dial) {
 static int attempt(nws_peer *peer, const struct addrinfo *address) {
   int fd;
   int rc = nws__socket_connect(address->ai_addr, address->ai_addrlen, &fd);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = nws__peer_attach(peer, fd);
+  }
   return rc;
 }
 
@@ -62,10 +65,11 @@ static void on_lookup(uv_getaddrinfo_t *lookup, int status,
   peer->opening->dial->found = found;
   if (peer->state == NWS__RESOLVING) {
     peer->flags |= NWS__BUSY;
-    if (status != 0)
+    if (status != 0) {
       nws__peer_die(peer, status);
-    else
+    } else {
       start_attempts(peer, found);
+    }
     nws__peer_leave(peer);
   }
   nws__peer_unhold(peer);
@@ -80,8 +84,9 @@ static int look_up(nws_peer *peer, const char *host, const char *port) {
   dial->lookup.data = peer;
   int rc = uv_getaddrinfo(peer->loop->uv, &dial->lookup, on_lookup, host, port,
                           &hints);
-  if (rc == 0)
+  if (rc == 0) {
     peer->holds++;
+  }
   return rc;
 }
 
@@ -89,12 +94,13 @@ static int look_up(nws_peer *peer, const char *host, const char *port) {
 static int is_literal(nws__dial *dial, const char *host) {
   struct sockaddr_storage *out = &dial->literal_address;
   int port = dial->uri.port;
-  if (uv_ip4_addr(host, port, (struct sockaddr_in *)out) == 0)
+  if (uv_ip4_addr(host, port, (struct sockaddr_in *)out) == 0) {
     dial->literal.ai_addrlen = sizeof(struct sockaddr_in);
-  else if (uv_ip6_addr(host, port, (struct sockaddr_in6 *)out) == 0)
+  } else if (uv_ip6_addr(host, port, (struct sockaddr_in6 *)out) == 0) {
     dial->literal.ai_addrlen = sizeof(struct sockaddr_in6);
-  else
+  } else {
     return 0;
+  }
   dial->literal.ai_addr = (struct sockaddr *)out;
   return 1;
 }
@@ -111,8 +117,9 @@ void nws__client_begin(nws_peer *peer) {
     start_attempts(peer, &dial->literal);
   } else {
     int rc = look_up(peer, host, port);
-    if (rc != 0)
+    if (rc != 0) {
       nws__peer_die(peer, rc);
+    }
   }
   nws__peer_leave(peer);
 }
@@ -120,25 +127,30 @@ void nws__client_begin(nws_peer *peer) {
 /* --- Options --- */
 
 static int take_url(nws__dial *dial, const char *url) {
-  if (url == NULL)
+  if (url == NULL) {
     return NWS_ERROR_ARGUMENT;
+  }
   size_t len = strlen(url);
   dial->url = malloc(len + 1);
-  if (dial->url == NULL)
+  if (dial->url == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   memcpy(dial->url, url, len + 1);
   int rc = nws_uri_parse(&dial->uri, dial->url, len, NULL);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
-  if (dial->uri.secure)
+  }
+  if (dial->uri.secure) {
     return NWS_ERROR_URI_SCHEME;
+  }
   return dial->uri.host.len > HOST_MAX ? NWS_ERROR_URI_AUTHORITY : NWS_OK;
 }
 
 static int take_offer(nws__dial *dial, const nws_client_offer *offer) {
   nws_client_offer none = {.size = sizeof(none)};
-  if (offer == NULL)
+  if (offer == NULL) {
     offer = &none;
+  }
   int rc = nws__setup_options(&dial->offer, sizeof(dial->offer), offer);
   dial->offer.uri = &dial->uri;
   return rc;
@@ -147,16 +159,18 @@ static int take_offer(nws__dial *dial, const nws_client_offer *offer) {
 static int take_setup(nws_loop *loop, const nws_client_options *options,
                       const nws__dial *dial, nws__setup **out) {
   nws__setup *setup = calloc(1, sizeof(*setup));
-  if (setup == NULL)
+  if (setup == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   *out = setup;
   return nws__setup_copy(setup, loop, options->handler, options->conn,
                          &options->limits, dial->offer.extension_count);
 }
 
 void nws__client_free(nws__dial *dial) {
-  if (dial->found != NULL)
+  if (dial->found != NULL) {
     uv_freeaddrinfo(dial->found);
+  }
   nws_extension_release(dial->hs.extensions, dial->hs.extension_count);
   free(dial->url);
   free(dial);
@@ -165,8 +179,9 @@ void nws__client_free(nws__dial *dial) {
 static int start(nws_loop *loop, nws__setup *setup, nws__dial *dial, void *user,
                  nws_peer **out) {
   nws__opening *opening = calloc(1, sizeof(*opening));
-  if (opening == NULL)
+  if (opening == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   nws_peer *peer = nws__peer_new(loop, setup, NULL);
   if (peer == NULL) {
     free(opening);
@@ -179,8 +194,9 @@ static int start(nws_loop *loop, nws__setup *setup, nws__dial *dial, void *user,
   peer->user = user;
   peer->flags |= NWS__TOLD;
   nws__timer_set(peer, dial->deadline);
-  if (out != NULL)
+  if (out != NULL) {
     *out = peer;
+  }
   nws__client_begin(peer);
   return NWS_OK;
 }
@@ -189,25 +205,33 @@ int nws_client_connect(nws_loop *loop, const nws_client_options *given,
                        nws_peer **peer) {
   nws_client_options options;
   nws__setup *setup = NULL;
-  if (peer != NULL)
+  if (peer != NULL) {
     *peer = NULL;
-  if (loop == NULL)
+  }
+  if (loop == NULL) {
     return NWS_ERROR_ARGUMENT;
+  }
   int rc = nws__setup_options(&options, sizeof(options), given);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
+  }
   nws__dial *dial = calloc(1, sizeof(*dial));
-  if (dial == NULL)
+  if (dial == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   rc = take_url(dial, options.url);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = take_offer(dial, options.offer);
-  if (rc == NWS_OK)
+  }
+  if (rc == NWS_OK) {
     rc = take_setup(loop, &options, dial, &setup);
-  if (rc == NWS_OK)
+  }
+  if (rc == NWS_OK) {
     rc = nws__client_check(dial, setup);
-  if (rc == NWS_OK)
+  }
+  if (rc == NWS_OK) {
     rc = start(loop, setup, dial, options.user, peer);
+  }
   if (rc != NWS_OK) {
     free(setup);
     nws__client_free(dial);

@@ -29,8 +29,9 @@ static void admit(nws_server *server, int fd) {
   size_t max = server->options.max_peers;
   int surplus = server->count >= max;
   nws_peer *peer = NULL;
-  if (!surplus || server->count - max < NWS__SURPLUS_PEERS)
+  if (!surplus || server->count - max < NWS__SURPLUS_PEERS) {
     peer = nws__peer_new(server->loop, &server->setup, server);
+  }
   if (peer == NULL) {
     nws__socket_close(fd);
     return;
@@ -39,10 +40,11 @@ static void admit(nws_server *server, int fd) {
   peer->flags |= NWS__BUSY;
   nws__timer_in(peer, nws__setup_handshake_ns(&server->setup));
   int rc = nws__peer_attach(peer, fd);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     nws__peer_die(peer, rc);
-  else if (surplus)
+  } else if (surplus) {
     nws__server_refuse(peer, UV_EMFILE, 503);
+  }
   nws__peer_leave(peer);
 }
 
@@ -56,8 +58,9 @@ static void on_listen(uv_poll_t *poll, int status, int events) {
   for (int i = 0; i < ACCEPTS; i++) {
     int fd;
     int rc = nws__socket_accept(server->fd, &fd);
-    if (rc == UV_EAGAIN)
+    if (rc == UV_EAGAIN) {
       return;
+    }
     if (rc != NWS_OK) {
       look_away(server);
       return;
@@ -70,22 +73,27 @@ static void on_listen(uv_poll_t *poll, int status, int events) {
 
 static int parse_address(const char *text, uint16_t port,
                          struct sockaddr_storage *out) {
-  if (text == NULL)
+  if (text == NULL) {
     text = "127.0.0.1";
-  if (uv_ip4_addr(text, port, (struct sockaddr_in *)out) == 0)
+  }
+  if (uv_ip4_addr(text, port, (struct sockaddr_in *)out) == 0) {
     return NWS_OK;
+  }
   return uv_ip6_addr(text, port, (struct sockaddr_in6 *)out);
 }
 
 static int take_options(nws_server *server, const nws_server_options *given) {
   nws_server_options *options = &server->options;
   int rc = nws__setup_options(options, sizeof(*options), given);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
-  if (options->max_peers == 0)
+  }
+  if (options->max_peers == 0) {
     options->max_peers = MAX_PEERS;
-  if (options->backlog == 0 || options->backlog > INT32_MAX)
+  }
+  if (options->backlog == 0 || options->backlog > INT32_MAX) {
     options->backlog = BACKLOG;
+  }
   const nws_server_policy *policy = options->policy;
   size_t extensions = policy == NULL ? 0 : policy->extension_count;
   return nws__setup_copy(&server->setup, server->loop, options->handler,
@@ -96,33 +104,41 @@ static int listen_on(nws_server *server) {
   const nws_server_options *options = &server->options;
   struct sockaddr_storage address;
   int rc = parse_address(options->address, options->port, &address);
-  if (rc != 0)
+  if (rc != 0) {
     return rc;
+  }
   rc = nws__socket_listen((struct sockaddr *)&address, (int)options->backlog,
                           &server->fd);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
+  }
   rc = nws__socket_port(server->fd, &server->port);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = uv_poll_init(server->loop->uv, &server->poll, server->fd);
-  if (rc != NWS_OK)
+  }
+  if (rc != NWS_OK) {
     nws__socket_close(server->fd);
+  }
   return rc;
 }
 
 int nws_server_start(nws_loop *loop, const nws_server_options *options,
                      nws_server **out) {
-  if (out != NULL)
+  if (out != NULL) {
     *out = NULL;
-  if (loop == NULL || options == NULL || out == NULL)
+  }
+  if (loop == NULL || options == NULL || out == NULL) {
     return NWS_ERROR_ARGUMENT;
+  }
   nws_server *server = calloc(1, sizeof(*server));
-  if (server == NULL)
+  if (server == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   server->loop = loop;
   int rc = take_options(server, options);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = listen_on(server);
+  }
   if (rc != NWS_OK) {
     free(server);
     return rc;
@@ -156,9 +172,11 @@ void *nws_server_user(const nws_server *server) {
 void nws_server_each(nws_server *server,
                      void (*visit)(nws_peer *peer, void *arg), void *arg) {
   nws_peer *peer = server->first;
-  for (; peer != NULL; peer = peer->next)
-    if (peer->state == NWS__OPEN && (peer->flags & NWS__OPENED) != 0)
+  for (; peer != NULL; peer = peer->next) {
+    if (peer->state == NWS__OPEN && (peer->flags & NWS__OPENED) != 0) {
       visit(peer, arg);
+    }
+  }
 }
 
 /* --- Stopping --- */
@@ -166,10 +184,12 @@ void nws_server_each(nws_server *server,
 /* Frees the server once it is stopped and nothing belongs to it any more. */
 void nws__server_settle(nws_server *server) {
   nws_loop *loop = server->loop;
-  if (!server->stopping || server->handles > 0 || server->count > 0)
+  if (!server->stopping || server->handles > 0 || server->count > 0) {
     return;
-  if (server->options.stopped != NULL)
+  }
+  if (server->options.stopped != NULL) {
     server->options.stopped(server, server->options.user);
+  }
   free(server);
   nws__loop_release(loop);
 }
@@ -185,21 +205,24 @@ static void stop_peer(nws_peer *peer, unsigned code) {
   int rc = nws_peer_close(peer, code, none);
   /* Those that are closing already will come to their end; those that cannot
    * be closed would not. */
-  if (rc != NWS_OK && rc != NWS_ERROR_STATE)
+  if (rc != NWS_OK && rc != NWS_ERROR_STATE) {
     nws_peer_abort(peer);
+  }
 }
 
 void nws_server_stop(nws_server *server, unsigned code) {
   int again = server->stopping;
   server->stopping = 1;
   for (nws_peer *peer = server->first; peer != NULL; peer = peer->next) {
-    if (again)
+    if (again) {
       nws_peer_abort(peer);
-    else
+    } else {
       stop_peer(peer, code);
+    }
   }
-  if (again)
+  if (again) {
     return;
+  }
   uv_close((uv_handle_t *)&server->poll, on_closed);
   nws__socket_close(server->fd);
   uv_close((uv_handle_t *)&server->retry, on_closed);

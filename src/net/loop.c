@@ -32,8 +32,9 @@ static void *resize(void *user, void *ptr, size_t old_len, size_t new_len) {
 void nws__loop_todo(nws_peer *peer) {
   nws_loop *loop = peer->loop;
   uint32_t spared = NWS__BUSY | NWS__LISTED | NWS__FINISHED;
-  if ((peer->flags & spared) != 0)
+  if ((peer->flags & spared) != 0) {
     return;
+  }
   peer->flags |= NWS__LISTED;
   peer->todo_next = NULL;
   *loop->todo_end = peer;
@@ -54,20 +55,24 @@ static void work(nws_loop *loop) {
 
 static void on_prepare(uv_prepare_t *prepare) {
   nws_loop *loop = prepare->data;
-  for (int i = 0; i < ROUNDS && loop->todo != NULL; i++)
+  for (int i = 0; i < ROUNDS && loop->todo != NULL; i++) {
     work(loop);
-  if (loop->todo != NULL)
+  }
+  if (loop->todo != NULL) {
     nws__timer_soon(loop);
+  }
 }
 
 void nws__loop_hold(nws_loop *loop) {
-  if (loop->alive++ == 0)
+  if (loop->alive++ == 0) {
     uv_ref((uv_handle_t *)&loop->prepare);
+  }
 }
 
 void nws__loop_release(nws_loop *loop) {
-  if (--loop->alive == 0)
+  if (--loop->alive == 0) {
     uv_unref((uv_handle_t *)&loop->prepare);
+  }
 }
 
 nws_spill *nws__loop_take_spill(nws_loop *loop) {
@@ -77,18 +82,20 @@ nws_spill *nws__loop_take_spill(nws_loop *loop) {
 }
 
 void nws__loop_give_spill(nws_loop *loop, nws_spill *spill) {
-  if (loop->spare == NULL)
+  if (loop->spare == NULL) {
     loop->spare = spill;
-  else
+  } else {
     free(spill);
+  }
 }
 
 static void free_memory(nws_loop *loop) {
   free(loop->receive);
   free(loop->gather);
   free(loop->spare);
-  if (loop->assembler != NULL)
+  if (loop->assembler != NULL) {
     nws_message_free(loop->assembler);
+  }
   free(loop->assembler);
   free(loop->scratch);
   free(loop->heap);
@@ -99,8 +106,9 @@ static void free_memory(nws_loop *loop) {
 static int allocate(nws_loop *loop) {
   loop->receive = malloc(NWS__RECEIVE_LEN);
   loop->gather = malloc(sizeof(nws__chunk) + NWS__GATHER_LEN);
-  if (loop->receive == NULL || loop->gather == NULL)
+  if (loop->receive == NULL || loop->gather == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   loop->gather->next = NULL;
   loop->gather->at = 0;
   loop->gather->len = 0;
@@ -120,15 +128,18 @@ static void start_handles(nws_loop *loop) {
 }
 
 int nws_loop_new(struct uv_loop_s *uv, nws_loop **out) {
-  if (out == NULL)
+  if (out == NULL) {
     return NWS_ERROR_ARGUMENT;
+  }
   *out = NULL;
   nws_loop *loop = calloc(1, sizeof(*loop));
-  if (loop == NULL)
+  if (loop == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   int rc = allocate(loop);
-  if (rc == NWS_OK && uv == NULL)
+  if (rc == NWS_OK && uv == NULL) {
     rc = uv_loop_init(&loop->own);
+  }
   if (rc != NWS_OK) {
     free_memory(loop);
     return rc;
@@ -154,34 +165,40 @@ int nws_loop_run(nws_loop *loop) {
 
 static void on_closed(uv_handle_t *handle) {
   nws_loop *loop = handle->data;
-  if (--loop->handles == 0 && !loop->owns_uv)
+  if (--loop->handles == 0 && !loop->owns_uv) {
     free_memory(loop);
+  }
 }
 
 static void count_foreign(uv_handle_t *handle, void *arg) {
   nws_loop *loop = arg;
   int ours = handle == (uv_handle_t *)&loop->prepare ||
              handle == (uv_handle_t *)&loop->timer;
-  if (!ours)
+  if (!ours) {
     loop->alive++;
+  }
 }
 
 int nws_loop_free(nws_loop *loop) {
-  if (loop == NULL)
+  if (loop == NULL) {
     return NWS_OK;
-  if (loop->alive > 0)
+  }
+  if (loop->alive > 0) {
     return NWS_ERROR_STATE;
+  }
   if (loop->owns_uv) {
     uv_walk(&loop->own, count_foreign, loop);
     int foreign = loop->alive > 0;
     loop->alive = 0;
-    if (foreign)
+    if (foreign) {
       return NWS_ERROR_STATE;
+    }
   }
   uv_close((uv_handle_t *)&loop->prepare, on_closed);
   uv_close((uv_handle_t *)&loop->timer, on_closed);
-  if (!loop->owns_uv)
+  if (!loop->owns_uv) {
     return NWS_OK; /* on_closed() does the rest */
+  }
   uv_run(&loop->own, UV_RUN_DEFAULT);
   uv_loop_close(&loop->own);
   free_memory(loop);

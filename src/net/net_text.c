@@ -7,7 +7,8 @@
 
 const char *nws_net_text(int error) {
   static _Thread_local char text[128];
-  if (error >= 0 || error < OURS)
+  if (error >= 0 || error < OURS) {
     return nws_error_text(error);
+  }
   return uv_strerror_r(error, text, sizeof(text));
 }

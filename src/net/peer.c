@@ -37,8 +37,9 @@ static int may_follow(unsigned from, unsigned to) {
       [NWS__CLOSING] = 0,
       [NWS__DEAD] = 0,
   };
-  if (to == NWS__DEAD)
+  if (to == NWS__DEAD) {
     return from != NWS__DEAD;
+  }
   return (transitions[from] & TO(to)) != 0;
 }
 
@@ -52,26 +53,30 @@ void nws__peer_enter(nws_peer *peer, nws__peer_state state) {
 
 static void link_to(nws_server *server, nws_peer *peer) {
   peer->next = server->first;
-  if (server->first != NULL)
+  if (server->first != NULL) {
     server->first->prev = peer;
+  }
   server->first = peer;
   server->count++;
 }
 
 static void unlink_from(nws_server *server, nws_peer *peer) {
-  if (peer->prev != NULL)
+  if (peer->prev != NULL) {
     peer->prev->next = peer->next;
-  else
+  } else {
     server->first = peer->next;
-  if (peer->next != NULL)
+  }
+  if (peer->next != NULL) {
     peer->next->prev = peer->prev;
+  }
   server->count--;
 }
 
 nws_peer *nws__peer_new(nws_loop *loop, nws__setup *setup, nws_server *server) {
   nws_peer *peer = calloc(1, sizeof(*peer));
-  if (peer == NULL)
+  if (peer == NULL) {
     return NULL;
+  }
   if (nws__timer_reserve(loop) != NWS_OK) {
     free(peer);
     return NULL;
@@ -81,22 +86,25 @@ nws_peer *nws__peer_new(nws_loop *loop, nws__setup *setup, nws_server *server) {
   peer->server = server;
   peer->fd = -1;
   peer->state = server == NULL ? NWS__RESOLVING : NWS__SHAKING;
-  if (server != NULL)
+  if (server != NULL) {
     link_to(server, peer);
+  }
   nws__loop_hold(loop);
   return peer;
 }
 
 nws__opening *nws__peer_opening(nws_peer *peer) {
-  if (peer->opening == NULL)
+  if (peer->opening == NULL) {
     peer->opening = calloc(1, sizeof(*peer->opening));
+  }
   return peer->opening;
 }
 
 static void on_event(uv_poll_t *poll, int status, int events) {
   nws_peer *peer = poll->data;
-  if (peer->state == NWS__DEAD)
+  if (peer->state == NWS__DEAD) {
     return;
+  }
   peer->flags |= NWS__BUSY;
   if (status < 0) {
     /* The socket has an error; libuv has stopped watching. Reading on finds
@@ -107,8 +115,9 @@ static void on_event(uv_poll_t *poll, int status, int events) {
   if (peer->state == NWS__CONNECTING) {
     nws__client_connected(peer);
   } else {
-    if ((events & UV_WRITABLE) != 0)
+    if ((events & UV_WRITABLE) != 0) {
       peer->flags &= ~(uint32_t)NWS__BLOCKED;
+    }
     if ((events & UV_READABLE) != 0 && nws__peer_reads(peer)) {
       nws__peer_read(peer);
     } else if (status < 0) {
@@ -147,8 +156,9 @@ static void on_detached(uv_handle_t *handle) {
 }
 
 void nws__peer_detach(nws_peer *peer) {
-  if ((peer->flags & NWS__WATCHED) == 0)
+  if ((peer->flags & NWS__WATCHED) == 0) {
     return;
+  }
   peer->flags &= ~(uint32_t)NWS__WATCHED;
   uv_close((uv_handle_t *)&peer->poll, on_detached);
   nws__socket_close(peer->fd);
@@ -157,21 +167,26 @@ void nws__peer_detach(nws_peer *peer) {
 
 static int agree(nws_peer *peer, const nws_extension_use *uses, size_t count,
                  nws_str subprotocol) {
-  if (count == 0 && subprotocol.ptr == NULL)
+  if (count == 0 && subprotocol.ptr == NULL) {
     return NWS_OK;
+  }
   nws__agreed *agreed = malloc(sizeof(*agreed) + subprotocol.len + 1);
-  if (agreed == NULL)
+  if (agreed == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   char *text = (char *)(agreed + 1);
   memset(agreed, 0, sizeof(*agreed));
-  if (count > 0)
+  if (count > 0) {
     memcpy(agreed->uses, uses, count * sizeof(*uses));
+  }
   agreed->use_count = count;
-  if (subprotocol.len > 0)
+  if (subprotocol.len > 0) {
     memcpy(text, subprotocol.ptr, subprotocol.len);
+  }
   text[subprotocol.len] = '\0';
-  if (subprotocol.ptr != NULL)
+  if (subprotocol.ptr != NULL) {
     agreed->subprotocol = nws_str_make(text, subprotocol.len);
+  }
   peer->agreed = agreed;
   return NWS_OK;
 }
@@ -190,8 +205,9 @@ int nws__peer_start(nws_peer *peer, const nws_extension_use *uses, size_t count,
   }
   nws_extension_use *own = count > 0 ? peer->agreed->uses : NULL;
   rc = nws_conn_init(&peer->conn, role, &peer->setup->conn, own, count);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
+  }
   nws__peer_enter(peer, NWS__OPEN);
   peer->flags |= NWS__CONN | NWS__OPEN_DUE;
   nws__timer_set(peer, NWS_NEVER);
@@ -201,8 +217,9 @@ int nws__peer_start(nws_peer *peer, const nws_extension_use *uses, size_t count,
 /* --- Ending --- */
 
 static void blame(nws_peer *peer, int error) {
-  if (peer->error == 0)
+  if (peer->error == 0) {
     peer->error = error;
+  }
 }
 
 /* Nothing more will be said: write what is queued, then close TCP in order. */
@@ -216,12 +233,14 @@ void nws__peer_end(nws_peer *peer, int error) {
 
 /* It is over at once. `closed` is called by the loop. */
 void nws__peer_die(nws_peer *peer, int error) {
-  if (peer->state == NWS__DEAD)
+  if (peer->state == NWS__DEAD) {
     return;
+  }
   blame(peer, error);
   nws__peer_enter(peer, NWS__DEAD);
-  if ((peer->flags & NWS__WATCHED) != 0)
+  if ((peer->flags & NWS__WATCHED) != 0) {
     uv_poll_stop(&peer->poll);
+  }
   nws__timer_set(peer, NWS_NEVER);
   nws__queue_drop(peer->loop, &peer->queue);
   nws__loop_todo(peer);
@@ -229,15 +248,18 @@ void nws__peer_die(nws_peer *peer, int error) {
 
 static void free_opening(nws_peer *peer) {
   nws__opening *opening = peer->opening;
-  if (opening == NULL)
+  if (opening == NULL) {
     return;
+  }
   peer->opening = NULL;
-  if (opening->rest_owned)
+  if (opening->rest_owned) {
     free(opening->rest);
+  }
   free(opening->head);
   free(opening->request);
-  if (opening->dial != NULL)
+  if (opening->dial != NULL) {
     nws__client_free(opening->dial);
+  }
   free(opening);
 }
 
@@ -255,14 +277,16 @@ static void describe(const nws_peer *peer, nws_closed *how) {
   how->code_sent = NWS_CLOSE_ABNORMAL;
   how->opened = (peer->flags & NWS__OPENED) != 0;
   if ((peer->flags & NWS__CONN) != 0) {
-    if (nws_conn_clean(&peer->conn) && forgivable(peer->error))
+    if (nws_conn_clean(&peer->conn) && forgivable(peer->error)) {
       how->error = NWS_OK;
+    }
     how->offset = nws_conn_fault(&peer->conn).offset;
     how->code = nws_conn_close_code(&peer->conn);
     how->code_sent = nws_conn_close_sent(&peer->conn);
   }
-  if (peer->reason != NULL)
+  if (peer->reason != NULL) {
     how->reason = nws_str_make(peer->reason->text, peer->reason->len);
+  }
   const nws__opening *opening = peer->opening;
   if (peer->server == NULL && peer->error == NWS_ERROR_STATUS &&
       opening != NULL && opening->dial != NULL) {
@@ -274,22 +298,26 @@ static void describe(const nws_peer *peer, nws_closed *how) {
 static void free_peer(nws_peer *peer) {
   nws_server *server = peer->server;
   nws_loop *loop = peer->loop;
-  if (server == NULL)
+  if (server == NULL) {
     free(peer->setup);
+  }
   free(peer);
   nws__timer_unreserve(loop);
   nws__loop_release(loop);
-  if (server != NULL)
+  if (server != NULL) {
     nws__server_settle(server);
+  }
 }
 
 /* The last handle or request of libuv that pointed here is gone. */
 void nws__peer_unhold(nws_peer *peer) {
-  if (--peer->holds > 0 || (peer->flags & NWS__FINISHED) == 0)
+  if (--peer->holds > 0 || (peer->flags & NWS__FINISHED) == 0) {
     return;
+  }
   free_opening(peer);
-  if (peer->server != NULL)
+  if (peer->server != NULL) {
     unlink_from(peer->server, peer);
+  }
   free_peer(peer);
 }
 
@@ -303,19 +331,23 @@ static void finish(nws_peer *peer) {
     peer->setup->handler.closed(peer, &how);
   }
   peer->flags |= NWS__FINISHED;
-  if (peer->message != NULL)
+  if (peer->message != NULL) {
     nws_message_free(peer->message);
+  }
   free(peer->message);
   free(peer->reason);
-  if (peer->spill != NULL) /* the engine is not asked any more */
+  if (peer->spill != NULL) { /* the engine is not asked any more */
     nws__loop_give_spill(peer->loop, peer->spill);
+  }
   peer->spill = NULL;
-  if (peer->agreed != NULL)
+  if (peer->agreed != NULL) {
     nws_extension_release(peer->agreed->uses, peer->agreed->use_count);
+  }
   free(peer->agreed);
   peer->agreed = NULL;
-  if (peer->opening != NULL && peer->opening->dial != NULL)
+  if (peer->opening != NULL && peer->opening->dial != NULL) {
     uv_cancel((uv_req_t *)&peer->opening->dial->lookup);
+  }
   peer->holds++;
   nws__peer_detach(peer);
   nws__peer_unhold(peer);
@@ -326,27 +358,33 @@ static void finish(nws_peer *peer) {
 /* What is to be watched follows from the state; only changes cost anything. */
 static void watch(nws_peer *peer) {
   int events = 0;
-  if ((peer->flags & NWS__WATCHED) == 0)
+  if ((peer->flags & NWS__WATCHED) == 0) {
     return;
-  if (nws__peer_reads(peer))
+  }
+  if (nws__peer_reads(peer)) {
     events |= UV_READABLE;
-  if (peer->state == NWS__CONNECTING || (peer->flags & NWS__BLOCKED) != 0)
+  }
+  if (peer->state == NWS__CONNECTING || (peer->flags & NWS__BLOCKED) != 0) {
     events |= UV_WRITABLE;
-  if (events == peer->events)
+  }
+  if (events == peer->events) {
     return;
+  }
   peer->events = (uint8_t)events;
-  if (events != 0)
+  if (events != 0) {
     uv_poll_start(&peer->poll, events, on_event);
-  else
+  } else {
     uv_poll_stop(&peer->poll);
+  }
 }
 
 /* Asks the engine what time it is for. While nothing is read the engine must
  * not be asked: it would take our silence for the peer's. */
 static void tick(nws_peer *peer, uint64_t now) {
   uint64_t next = NWS_NEVER;
-  if (!nws__peer_reads(peer) || (peer->flags & NWS__GRACE) != 0)
+  if (!nws__peer_reads(peer) || (peer->flags & NWS__GRACE) != 0) {
     return;
+  }
   int rc = nws_conn_tick(&peer->conn, now, &next);
   if (rc == NWS_OK) {
     nws__timer_earlier(peer, next);
@@ -359,11 +397,13 @@ static void tick(nws_peer *peer, uint64_t now) {
 
 static void settle_open(nws_peer *peer) {
   tick(peer, uv_hrtime());
-  if (peer->state != NWS__OPEN)
+  if (peer->state != NWS__OPEN) {
     return;
+  }
   nws__peer_owe(peer);
-  if (nws_conn_finished(&peer->conn))
+  if (nws_conn_finished(&peer->conn)) {
     nws__peer_end(peer, nws_conn_fault(&peer->conn).error);
+  }
 }
 
 /* RFC 6455 7.1.1: the server closes TCP first, and in a way that lets the
@@ -371,8 +411,9 @@ static void settle_open(nws_peer *peer) {
 static void settle_closing(nws_peer *peer) {
   int broken = (peer->flags & NWS__BROKEN) != 0;
   free_opening(peer);
-  if (!broken && peer->queue.bytes > 0)
+  if (!broken && peer->queue.bytes > 0) {
     return;
+  }
   if (broken || (peer->flags & NWS__ENDED) != 0) {
     nws__peer_die(peer, 0);
     return;
@@ -385,39 +426,48 @@ static void settle_closing(nws_peer *peer) {
 }
 
 void nws__peer_leave(nws_peer *peer) {
-  if (peer->state == NWS__OPEN)
+  if (peer->state == NWS__OPEN) {
     settle_open(peer);
+  }
   size_t written = nws__peer_write(peer);
-  if (peer->state == NWS__OPEN)
+  if (peer->state == NWS__OPEN) {
     nws__peer_level(peer, written);
-  if (peer->state == NWS__CLOSING)
+  }
+  if (peer->state == NWS__CLOSING) {
     settle_closing(peer);
+  }
   nws__peer_unspill(peer);
-  if (peer->state != NWS__DEAD)
+  if (peer->state != NWS__DEAD) {
     watch(peer);
+  }
   peer->flags &= ~(uint32_t)NWS__BUSY;
   int unsent = peer->queue.bytes > 0 && (peer->flags & NWS__BLOCKED) == 0;
-  if (peer->state == NWS__DEAD || unsent)
+  if (peer->state == NWS__DEAD || unsent) {
     nws__loop_todo(peer);
+  }
 }
 
 static void open_now(nws_peer *peer) {
   peer->flags &= ~(uint32_t)NWS__OPEN_DUE;
   peer->flags |= NWS__OPENED | NWS__TOLD;
-  if (peer->setup->handler.open != NULL)
+  if (peer->setup->handler.open != NULL) {
     peer->setup->handler.open(peer);
+  }
   nws__opening *opening = peer->opening;
-  if (peer->state == NWS__OPEN && opening->rest_len > 0)
+  if (peer->state == NWS__OPEN && opening->rest_len > 0) {
     nws__peer_feed(peer, opening->rest, opening->rest_len);
+  }
 }
 
 /* The handshake may be over: then the application is told, and what came behind
  * the head goes to the engine. */
 void nws__peer_opened(nws_peer *peer) {
-  if ((peer->flags & NWS__OPEN_DUE) != 0 && peer->state == NWS__OPEN)
+  if ((peer->flags & NWS__OPEN_DUE) != 0 && peer->state == NWS__OPEN) {
     open_now(peer);
-  if (peer->state == NWS__OPEN)
+  }
+  if (peer->state == NWS__OPEN) {
     free_opening(peer);
+  }
 }
 
 /* From the loop's list of things to do. */
@@ -440,23 +490,26 @@ void nws__peer_resumed(nws_peer *peer) {
 
 static void timeout_open(nws_peer *peer, uint64_t now) {
   peer->flags &= ~(uint32_t)NWS__GRACE;
-  if ((peer->flags & NWS__PAUSED) != 0)
+  if ((peer->flags & NWS__PAUSED) != 0) {
     return;
-  if (nws__peer_reads(peer))
+  }
+  if (nws__peer_reads(peer)) {
     tick(peer, now);
-  else /* throttled, and the socket took nothing */
+  } else { /* throttled, and the socket took nothing */
     nws__peer_die(peer, NWS_ERROR_PONG_TIMEOUT);
+  }
 }
 
 void nws__peer_timeout(nws_peer *peer, uint64_t now) {
   peer->flags |= NWS__BUSY;
-  if (peer->state == NWS__OPEN)
+  if (peer->state == NWS__OPEN) {
     timeout_open(peer, now);
-  else if (peer->state == NWS__CLOSING)
+  } else if (peer->state == NWS__CLOSING) {
     nws__peer_die(peer, NWS_ERROR_CLOSE_TIMEOUT);
-  else if (peer->server == NULL)
+  } else if (peer->server == NULL) {
     nws__client_timeout(peer, now);
-  else
+  } else {
     nws__server_refuse(peer, NWS_ERROR_HANDSHAKE_TIMEOUT, 408);
+  }
   nws__peer_leave(peer);
 }

@@ -4,13 +4,15 @@
 #include "net_internal.h"
 
 int nws_peer_close(nws_peer *peer, unsigned code, nws_str reason) {
-  if (peer == NULL)
+  if (peer == NULL) {
     return NWS_ERROR_ARGUMENT;
+  }
   switch (peer->state) {
   case NWS__OPEN: {
     int rc = nws__peer_say_close(peer, code, reason);
-    if (rc != NWS_OK)
+    if (rc != NWS_OK) {
       return rc;
+    }
     peer->flags &= ~(uint32_t)NWS__PAUSED;
     nws__loop_todo(peer);
     return NWS_OK;
@@ -20,10 +22,11 @@ int nws_peer_close(nws_peer *peer, unsigned code, nws_str reason) {
   case NWS__SHAKING:
   case NWS__DECIDING:
   case NWS__REFUSED:
-    if (peer->server != NULL)
+    if (peer->server != NULL) {
       nws__server_give_up(peer);
-    else
+    } else {
       nws__peer_die(peer, UV_ECANCELED);
+    }
     return NWS_OK;
   default:
     return NWS_ERROR_STATE;
@@ -31,34 +34,41 @@ int nws_peer_close(nws_peer *peer, unsigned code, nws_str reason) {
 }
 
 void nws_peer_abort(nws_peer *peer) {
-  if (peer != NULL)
+  if (peer != NULL) {
     nws__peer_die(peer, UV_ECANCELED);
+  }
 }
 
 void nws_peer_pause(nws_peer *peer) {
-  if (peer == NULL || peer->state >= NWS__CLOSING)
+  if (peer == NULL || peer->state >= NWS__CLOSING) {
     return;
+  }
   peer->flags |= NWS__PAUSED;
   nws__loop_todo(peer);
 }
 
 void nws_peer_resume(nws_peer *peer) {
-  if (peer == NULL || (peer->flags & NWS__PAUSED) == 0)
+  if (peer == NULL || (peer->flags & NWS__PAUSED) == 0) {
     return;
+  }
   peer->flags &= ~(uint32_t)NWS__PAUSED;
-  if (peer->state == NWS__OPEN)
+  if (peer->state == NWS__OPEN) {
     nws__peer_resumed(peer);
+  }
   nws__loop_todo(peer);
 }
 
 int nws_peer_ping(nws_peer *peer) {
-  if (peer == NULL)
+  if (peer == NULL) {
     return NWS_ERROR_ARGUMENT;
-  if (peer->state != NWS__OPEN)
+  }
+  if (peer->state != NWS__OPEN) {
     return NWS_ERROR_STATE;
+  }
   int rc = nws_conn_ping(&peer->conn, uv_hrtime());
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     nws__loop_todo(peer);
+  }
   return rc;
 }
 
@@ -84,8 +94,9 @@ const nws_server_handshake *nws_peer_request(const nws_peer *peer) {
 
 const nws_http_head *nws_peer_response(const nws_peer *peer) {
   const nws__opening *opening = peer->opening;
-  if (opening == NULL || opening->dial == NULL || peer->state < NWS__REFUSED)
+  if (opening == NULL || opening->dial == NULL || peer->state < NWS__REFUSED) {
     return NULL;
+  }
   return &opening->dial->hs.head;
 }
 
@@ -95,8 +106,9 @@ nws_str nws_peer_subprotocol(const nws_peer *peer) {
 }
 
 int nws_peer_address(const nws_peer *peer, char *out, size_t cap) {
-  if (peer == NULL || out == NULL)
+  if (peer == NULL || out == NULL) {
     return NWS_ERROR_ARGUMENT;
+  }
   return peer->fd < 0 ? UV_ENOTCONN : nws__socket_name(peer->fd, out, cap);
 }
 

@@ -9,16 +9,18 @@
 
 /* Says whether anything that arrives is wanted now. */
 int nws__peer_reads(const nws_peer *peer) {
-  if ((peer->flags & NWS__ENDED) != 0)
+  if ((peer->flags & NWS__ENDED) != 0) {
     return 0;
+  }
   switch (peer->state) {
   case NWS__SHAKING:
   case NWS__REFUSED:
   case NWS__CLOSING:
     return 1;
   case NWS__OPEN:
-    if ((peer->flags & NWS__PAUSED) != 0)
+    if ((peer->flags & NWS__PAUSED) != 0) {
       return 0;
+    }
     /* The closing handshake is not held up by a full queue. */
     return (peer->flags & NWS__THROTTLED) == 0 ||
            nws_conn_state(&peer->conn) != NWS_STATE_OPEN;
@@ -32,8 +34,9 @@ int nws__peer_reads(const nws_peer *peer) {
 /* Our own trouble with a message: closes with the code that fits. */
 static void fail(nws_peer *peer, int error) {
   unsigned code = nws_error_get(error)->close_code;
-  if (peer->error == 0)
+  if (peer->error == 0) {
     peer->error = error;
+  }
   nws_str none = {NULL, 0};
   nws__peer_say_close(peer, code != 0 ? code : NWS_CLOSE_INTERNAL_ERROR, none);
 }
@@ -42,8 +45,9 @@ static void fail(nws_peer *peer, int error) {
 static int take_assembler(nws_peer *peer) {
   nws_loop *loop = peer->loop;
   nws_message fresh;
-  if (peer->message != NULL)
+  if (peer->message != NULL) {
     return NWS_OK;
+  }
   nws_message_init(&fresh, &loop->allocator, peer->setup->conn.max_message);
   peer->message = loop->assembler;
   loop->assembler = NULL;
@@ -52,8 +56,9 @@ static int take_assembler(nws_peer *peer) {
     return NWS_OK;
   }
   peer->message = malloc(sizeof(*peer->message));
-  if (peer->message == NULL)
+  if (peer->message == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   *peer->message = fresh;
   return NWS_OK;
 }
@@ -73,10 +78,12 @@ static void give_assembler(nws_peer *peer) {
 
 static void assemble(nws_peer *peer, const nws_event *event) {
   int rc = take_assembler(peer);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = nws_message_add(peer->message, event);
-  if (rc == NWS_MORE)
+  }
+  if (rc == NWS_MORE) {
     return;
+  }
   if (rc != NWS_OK) {
     fail(peer, rc);
     return;
@@ -89,25 +96,28 @@ static void assemble(nws_peer *peer, const nws_event *event) {
 
 static void take_data(nws_peer *peer, const nws_event *event) {
   const nws_handler *handler = &peer->setup->handler;
-  if (handler->piece != NULL)
+  if (handler->piece != NULL) {
     handler->piece(peer, event);
-  else if (handler->message == NULL)
+  } else if (handler->message == NULL) {
     return;
-  else if (event->flags == NWS_MESSAGE_WHOLE)
+  } else if (event->flags == NWS_MESSAGE_WHOLE) {
     handler->message(peer, event->opcode, event->data, event->len);
-  else
+  } else {
     assemble(peer, event);
+  }
 }
 
 /* --- Control frames --- */
 
 /* Without memory `closed` just has no reason to tell. */
 static void keep_reason(nws_peer *peer, const nws_event *event) {
-  if (event->len == 0 || peer->reason != NULL)
+  if (event->len == 0 || peer->reason != NULL) {
     return;
+  }
   peer->reason = malloc(sizeof(*peer->reason) + event->len);
-  if (peer->reason == NULL)
+  if (peer->reason == NULL) {
     return;
+  }
   peer->reason->len = event->len;
   memcpy(peer->reason->text, event->data, event->len);
 }
@@ -115,20 +125,24 @@ static void keep_reason(nws_peer *peer, const nws_event *event) {
 /* Each ping gets its pong (RFC 6455 5.5.3 would allow only the latest) as long
  * as the peer reads them. */
 static void take_control(nws_peer *peer, const nws_event *event) {
-  if (event->type == NWS_EVENT_CLOSE)
+  if (event->type == NWS_EVENT_CLOSE) {
     keep_reason(peer, event);
-  if (peer->setup->handler.control != NULL)
+  }
+  if (peer->setup->handler.control != NULL) {
     peer->setup->handler.control(peer, event);
-  if (peer->state == NWS__OPEN)
+  }
+  if (peer->state == NWS__OPEN) {
     nws__peer_owe(peer);
+  }
 }
 
 /* --- The engine --- */
 
 static int spill(nws_peer *peer) {
   nws_spill *area = nws__loop_take_spill(peer->loop);
-  if (area == NULL)
+  if (area == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   if (nws_conn_lend(&peer->conn, area) != 1) {
     nws__loop_give_spill(peer->loop, area);
     return NWS_ERROR_STATE;
@@ -139,8 +153,9 @@ static int spill(nws_peer *peer) {
 
 /* Takes a spill area back as soon as the engine can do without. */
 void nws__peer_unspill(nws_peer *peer) {
-  if (peer->spill == NULL || nws_conn_reclaim(&peer->conn) == NULL)
+  if (peer->spill == NULL || nws_conn_reclaim(&peer->conn) == NULL) {
     return;
+  }
   nws__loop_give_spill(peer->loop, peer->spill);
   peer->spill = NULL;
 }
@@ -154,16 +169,19 @@ void nws__peer_feed(nws_peer *peer, uint8_t *data, size_t len) {
     int type = nws_conn_recv(&peer->conn, &in, &event);
     if (type == NWS_ERROR_SPILL) {
       int rc = spill(peer);
-      if (rc != NWS_OK)
+      if (rc != NWS_OK) {
         nws__peer_die(peer, rc);
+      }
       continue;
     }
-    if (type <= 0)
+    if (type <= 0) {
       return;
-    if (type == NWS_EVENT_DATA)
+    }
+    if (type == NWS_EVENT_DATA) {
       take_data(peer, &event);
-    else
+    } else {
       take_control(peer, &event);
+    }
   }
 }
 
@@ -174,15 +192,18 @@ void nws__peer_feed(nws_peer *peer, uint8_t *data, size_t len) {
 int nws__peer_head_add(nws__opening *opening, const uint8_t *data, size_t len,
                        size_t max_head) {
   size_t left = max_head - opening->head_len;
-  if (len > left)
+  if (len > left) {
     len = left;
+  }
   if (len > opening->head_cap - opening->head_len) {
     size_t cap = opening->head_cap == 0 ? 512 : opening->head_cap * 2;
-    while (cap < opening->head_len + len)
+    while (cap < opening->head_len + len) {
       cap *= 2;
+    }
     char *head = realloc(opening->head, cap);
-    if (head == NULL)
+    if (head == NULL) {
       return NWS_ERROR_MEMORY;
+    }
     opening->head = head;
     opening->head_cap = cap;
   }
@@ -193,24 +214,35 @@ int nws__peer_head_add(nws__opening *opening, const uint8_t *data, size_t len,
 
 /* --- The socket --- */
 
+/* Whoever has shut only its side still gets the close frame that is owed. */
+static void ended_open(nws_peer *peer, int error) {
+  int rc = nws_conn_eof(&peer->conn);
+  if (error == 0) {
+    nws__peer_owe(peer);
+  }
+  if (peer->state == NWS__OPEN) {
+    nws__peer_end(peer, error != 0 ? error : rc);
+  }
+}
+
 /* The other end has shut its side (`error` 0), or the socket is broken. */
 static void ended(nws_peer *peer, int error) {
   peer->flags |= NWS__ENDED;
-  if (error != 0)
+  if (error != 0) {
     peer->flags |= NWS__BROKEN;
+  }
   switch (peer->state) {
   case NWS__SHAKING:
     /* Whoever has sent half a request may still want to read why. */
-    if (error == 0 && peer->server != NULL && peer->opening != NULL)
+    if (error == 0 && peer->server != NULL && peer->opening != NULL) {
       nws__server_refuse(peer, NWS_ERROR_HTTP_EOF, 0);
-    else
+    } else {
       nws__peer_die(peer, error != 0 ? error : NWS_ERROR_HTTP_EOF);
+    }
     break;
-  case NWS__OPEN: {
-    int rc = nws_conn_eof(&peer->conn);
-    nws__peer_end(peer, error != 0 ? error : rc);
+  case NWS__OPEN:
+    ended_open(peer, error);
     break;
-  }
   case NWS__CLOSING:
     break; /* settled when all is written */
   default:
@@ -221,10 +253,11 @@ static void ended(nws_peer *peer, int error) {
 static void dispatch(nws_peer *peer, uint8_t *data, size_t len) {
   switch (peer->state) {
   case NWS__SHAKING:
-    if (peer->server != NULL)
+    if (peer->server != NULL) {
       nws__server_read(peer, data, len);
-    else
+    } else {
       nws__client_read(peer, data, len);
+    }
     break;
   case NWS__REFUSED:
     nws__client_body(peer, data, len);
@@ -242,11 +275,13 @@ void nws__peer_read(nws_peer *peer) {
   size_t cap = whole ? NWS__RECEIVE_LEN : NWS__HEAD_READ_LEN;
   uint8_t *data = peer->loop->receive;
   long len = nws__socket_receive(peer->fd, data, cap);
-  if (len == UV_EAGAIN)
+  if (len == UV_EAGAIN) {
     return;
+  }
   peer->flags &= ~(uint32_t)NWS__GRACE;
-  if (len <= 0)
+  if (len <= 0) {
     ended(peer, (int)len);
-  else
+  } else {
     dispatch(peer, data, (size_t)len);
+  }
 }

@@ -13,25 +13,29 @@ static void broken(nws_peer *peer, int error) {
   peer->flags |= NWS__BROKEN;
   peer->flags &= ~waiting;
   nws__queue_drop(peer->loop, &peer->queue);
-  if (peer->error == 0)
+  if (peer->error == 0) {
     peer->error = error;
-  if (!nws__peer_reads(peer))
+  }
+  if (!nws__peer_reads(peer)) {
     nws__peer_die(peer, error);
+  }
 }
 
 /* Time goes by without harm as long as the socket takes something. */
 static void progress(nws_peer *peer) {
-  if (peer->state == NWS__CLOSING && (peer->flags & NWS__SHUT) == 0)
+  if (peer->state == NWS__CLOSING && (peer->flags & NWS__SHUT) == 0) {
     nws__timer_in(peer, nws__setup_close_ns(peer->setup));
-  else if (peer->state == NWS__OPEN && (peer->flags & NWS__THROTTLED) != 0)
+  } else if (peer->state == NWS__OPEN && (peer->flags & NWS__THROTTLED) != 0) {
     nws__timer_in(peer, nws__setup_stall_ns(peer->setup));
+  }
 }
 
 /* Writes what the socket takes; returns how many bytes those were. */
 size_t nws__peer_write(nws_peer *peer) {
   size_t before = peer->queue.bytes;
-  if (before == 0 || (peer->flags & NWS__BLOCKED) != 0)
+  if (before == 0 || (peer->flags & NWS__BLOCKED) != 0) {
     return 0;
+  }
   if ((peer->flags & NWS__BROKEN) != 0) {
     nws__queue_drop(peer->loop, &peer->queue);
     return 0;
@@ -42,10 +46,12 @@ size_t nws__peer_write(nws_peer *peer) {
     return 0;
   }
   size_t written = before - peer->queue.bytes;
-  if (rc == NWS_MORE)
+  if (rc == NWS_MORE) {
     peer->flags |= NWS__BLOCKED;
-  if (written > 0)
+  }
+  if (written > 0) {
     progress(peer);
+  }
   return written;
 }
 
@@ -54,25 +60,30 @@ void nws__peer_level(nws_peer *peer, size_t written) {
   const nws_net_limits *limits = &peer->setup->limits;
   size_t bytes = peer->queue.bytes;
   if (bytes > limits->high_water) {
-    if ((peer->flags & NWS__THROTTLED) == 0)
+    if ((peer->flags & NWS__THROTTLED) == 0) {
       nws__timer_in(peer, nws__setup_stall_ns(peer->setup));
+    }
     peer->flags |= NWS__THROTTLED | NWS__DRAIN_DUE;
     return;
   }
-  if (bytes > limits->low_water || (bytes > 0 && written == 0))
+  if (bytes > limits->low_water || (bytes > 0 && written == 0)) {
     return;
+  }
   int due = (peer->flags & NWS__DRAIN_DUE) != 0;
-  if ((peer->flags & NWS__THROTTLED) != 0)
+  if ((peer->flags & NWS__THROTTLED) != 0) {
     nws__peer_resumed(peer);
+  }
   peer->flags &= ~(uint32_t)(NWS__THROTTLED | NWS__DRAIN_DUE);
-  if (due && peer->setup->handler.drain != NULL)
+  if (due && peer->setup->handler.drain != NULL) {
     peer->setup->handler.drain(peer);
+  }
 }
 
 /* Takes a chunk back that was reserved for nothing. */
 static void unreserve(nws_peer *peer) {
-  if (peer->queue.bytes == 0)
+  if (peer->queue.bytes == 0) {
     nws__queue_drop(peer->loop, &peer->queue);
+  }
 }
 
 /* Queues what the engine owes. In a closing handshake, where reading is never
@@ -80,21 +91,26 @@ static void unreserve(nws_peer *peer) {
 void nws__peer_owe(nws_peer *peer) {
   size_t owed = nws_conn_owed(&peer->conn);
   size_t len = 0;
-  if (owed == 0)
+  if (owed == 0) {
     return;
+  }
   if (peer->queue.bytes > peer->setup->limits.high_water &&
-      nws_conn_fault(&peer->conn).error == NWS_OK)
+      nws_conn_fault(&peer->conn).error == NWS_OK) {
     return;
+  }
   uint8_t *out = nws__queue_reserve(peer->loop, &peer->queue, owed);
   int rc = NWS_ERROR_MEMORY;
-  if (out != NULL)
+  if (out != NULL) {
     rc = nws_conn_flush(&peer->conn, out, owed, &len);
-  if (rc == NWS_OK)
+  }
+  if (rc == NWS_OK) {
     nws__queue_commit(&peer->queue, len);
+  }
   unreserve(peer);
   nws__peer_unspill(peer);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     nws__peer_die(peer, rc);
+  }
 }
 
 /* Queues a close frame. */
@@ -102,11 +118,13 @@ int nws__peer_say_close(nws_peer *peer, unsigned code, nws_str reason) {
   size_t cap = NWS_CONTROL_FRAME_MAX;
   size_t len = 0;
   uint8_t *out = nws__queue_reserve(peer->loop, &peer->queue, cap);
-  if (out == NULL)
+  if (out == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   int rc = nws_conn_close(&peer->conn, code, reason, out, cap, &len);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     nws__queue_commit(&peer->queue, len);
+  }
   unreserve(peer);
   return rc;
 }
@@ -114,8 +132,9 @@ int nws__peer_say_close(nws_peer *peer, unsigned code, nws_str reason) {
 /* Makes room in the gather buffer by writing before the turn is over. */
 static void make_room(nws_peer *peer, size_t room) {
   size_t bytes = peer->queue.bytes;
-  if (bytes > 0 && bytes + room > NWS__GATHER_LEN)
+  if (bytes > 0 && bytes + room > NWS__GATHER_LEN) {
     nws__peer_write(peer);
+  }
 }
 
 /* A message larger than max_queue can be sent too, when nothing else waits. */
@@ -131,27 +150,33 @@ static int sendable(const nws_peer *peer) {
 
 int nws_peer_send(nws_peer *peer, unsigned what, const void *data, size_t len) {
   size_t written = 0;
-  if (peer == NULL || (data == NULL && len > 0))
+  if (peer == NULL || (data == NULL && len > 0)) {
     return NWS_ERROR_ARGUMENT;
-  if (len > PTRDIFF_MAX / 2)
+  }
+  if (len > PTRDIFF_MAX / 2) {
     return NWS_ERROR_LENGTH;
-  if (!sendable(peer))
+  }
+  if (!sendable(peer)) {
     return NWS_ERROR_STATE;
+  }
   size_t room = nws_conn_send_room(&peer->conn, len);
   make_room(peer, room);
   nws__loop_todo(peer);
-  if (!sendable(peer))
+  if (!sendable(peer)) {
     return NWS_ERROR_STATE;
+  }
   if (too_much(peer, room)) {
     peer->flags |= NWS__DRAIN_DUE;
     return NWS_ERROR_QUEUE;
   }
   uint8_t *out = nws__queue_reserve(peer->loop, &peer->queue, room);
-  if (out == NULL)
+  if (out == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   int rc = nws_conn_send(&peer->conn, what, data, len, out, room, &written);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     nws__queue_commit(&peer->queue, written);
+  }
   unreserve(peer);
   return rc;
 }

@@ -16,11 +16,13 @@
 #define BUFS_MAX 16
 
 static nws__chunk *chunk_new(size_t cap) {
-  if (cap > SIZE_MAX - sizeof(nws__chunk))
+  if (cap > SIZE_MAX - sizeof(nws__chunk)) {
     return NULL;
+  }
   nws__chunk *chunk = malloc(sizeof(*chunk) + cap);
-  if (chunk == NULL)
+  if (chunk == NULL) {
     return NULL;
+  }
   chunk->next = NULL;
   chunk->at = 0;
   chunk->len = 0;
@@ -53,22 +55,26 @@ static nws__chunk *chunk_next(nws_loop *loop, const nws__queue *queue,
     return chunk;
   }
   size_t cap = queue->tail == NULL ? CHUNK_MIN : queue->tail->cap * 2;
-  if (cap > CHUNK_MAX)
+  if (cap > CHUNK_MAX) {
     cap = CHUNK_MAX;
+  }
   return chunk_new(len > cap ? len : cap);
 }
 
 uint8_t *nws__queue_reserve(nws_loop *loop, nws__queue *queue, size_t len) {
   nws__chunk *tail = queue->tail;
-  if (tail != NULL && tail->cap - tail->len >= len)
+  if (tail != NULL && tail->cap - tail->len >= len) {
     return tail->data + tail->len;
+  }
   nws__chunk *chunk = chunk_next(loop, queue, len);
-  if (chunk == NULL)
+  if (chunk == NULL) {
     return NULL;
-  if (tail == NULL)
+  }
+  if (tail == NULL) {
     queue->head = chunk;
-  else
+  } else {
     tail->next = chunk;
+  }
   queue->tail = chunk;
   return chunk->data;
 }
@@ -113,23 +119,27 @@ static unsigned list(const nws__queue *queue, uv_buf_t *bufs, size_t *total) {
  * (or does without while there is no memory). */
 static void settle(nws_loop *loop, nws__queue *queue) {
   nws__chunk *old = queue->head;
-  if (old == NULL || old->cap < NWS__GATHER_LEN)
+  if (old == NULL || old->cap < NWS__GATHER_LEN) {
     return;
+  }
   size_t left = old->len - old->at;
   nws__chunk *chunk = NULL;
-  if (left <= NWS__GATHER_LEN)
+  if (left <= NWS__GATHER_LEN) {
     chunk = chunk_new(left < CHUNK_MIN ? CHUNK_MIN : left);
+  }
   if (chunk != NULL) {
     memcpy(chunk->data, old->data + old->at, left);
     chunk->len = left;
     chunk->next = old->next;
     queue->head = chunk;
-    if (queue->tail == old)
+    if (queue->tail == old) {
       queue->tail = chunk;
+    }
     chunk_free(loop, old);
   }
-  if (loop->gather == NULL)
+  if (loop->gather == NULL) {
     loop->gather = chunk_new(NWS__GATHER_LEN);
+  }
 }
 
 /* Writes what the socket takes.
@@ -141,10 +151,12 @@ int nws__queue_write(nws_loop *loop, nws__queue *queue, int fd) {
     size_t total;
     unsigned count = list(queue, bufs, &total);
     long sent = nws__socket_send(fd, bufs, count);
-    if (sent < 0 && sent != UV_EAGAIN)
+    if (sent < 0 && sent != UV_EAGAIN) {
       return (int)sent;
-    if (sent > 0)
+    }
+    if (sent > 0) {
       advance(loop, queue, (size_t)sent);
+    }
     if (sent < 0 || (size_t)sent < total) {
       settle(loop, queue);
       return NWS_MORE;

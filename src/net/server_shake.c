@@ -17,8 +17,9 @@ static const nws_server_policy *policy_of(const nws_peer *peer) {
 
 static size_t max_head(const nws_peer *peer) {
   const nws_server_policy *policy = policy_of(peer);
-  if (policy == NULL || policy->max_head == 0)
+  if (policy == NULL || policy->max_head == 0) {
     return NWS_HTTP_MAX_HEAD_DEFAULT;
+  }
   return policy->max_head;
 }
 
@@ -28,17 +29,20 @@ static size_t max_head(const nws_peer *peer) {
 static int say(nws_peer *peer, const nws_rejection *why) {
   size_t len = 0;
   int rc = nws_server_handshake_reject(why, NULL, 0, &len);
-  if (rc != NWS_ERROR_BUFFER)
+  if (rc != NWS_ERROR_BUFFER) {
     return rc;
+  }
   size_t cap = len;
   uint8_t *out = nws__queue_reserve(peer->loop, &peer->queue, cap);
-  if (out == NULL)
+  if (out == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   rc = nws_server_handshake_reject(why, (char *)out, cap, &len);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     nws__queue_commit(&peer->queue, len);
-  else
+  } else {
     nws__queue_drop(peer->loop, &peer->queue);
+  }
   return rc;
 }
 
@@ -50,19 +54,22 @@ void nws__server_refuse(nws_peer *peer, int error, unsigned status) {
   const nws_error_info *info = nws_error_get(error);
   int rule = info->rule[0] != '\0';
   const char *text = info->text;
-  if (error > NWS_ERROR_ARGUMENT)
+  if (error > NWS_ERROR_ARGUMENT) {
     text = "the server cannot take this connection now";
+  }
   snprintf(body, sizeof(body), "%s%s%s%s\n", text, rule ? " (" : "", info->rule,
            rule ? ")" : "");
-  if (status == 0)
+  if (status == 0) {
     status = info->http_status != 0 ? info->http_status : 500;
+  }
   nws_rejection why = {.size = sizeof(why), .status = status, .error = error};
   why.body = nws_str_make(body, strlen(body));
   int rc = say(peer, &why);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     nws__peer_end(peer, error);
-  else
+  } else {
     nws__peer_die(peer, error);
+  }
 }
 
 /* The server is stopping, or the application wants no answer from itself. */
@@ -72,19 +79,24 @@ void nws__server_give_up(nws_peer *peer) {
 
 int nws_peer_respond(nws_peer *peer, const nws_rejection *answer) {
   nws_rejection why;
-  if (peer == NULL)
+  if (peer == NULL) {
     return NWS_ERROR_ARGUMENT;
-  if (peer->state != NWS__DECIDING)
+  }
+  if (peer->state != NWS__DECIDING) {
     return NWS_ERROR_STATE;
+  }
   int rc = nws__setup_options(&why, sizeof(why), answer);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
+  }
   int error = peer->opening->error;
-  if (why.status == 0 && why.error == 0)
+  if (why.status == 0 && why.error == 0) {
     why.error = error;
+  }
   rc = say(peer, &why);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     nws__peer_end(peer, error != 0 ? error : NWS_ERROR_STATUS);
+  }
   return rc;
 }
 
@@ -95,29 +107,35 @@ static int write_101(nws_peer *peer, const nws_acceptance *how) {
   do {
     size_t len = 0;
     uint8_t *out = nws__queue_reserve(peer->loop, &peer->queue, cap);
-    if (out == NULL)
+    if (out == NULL) {
       return NWS_ERROR_MEMORY;
+    }
     rc = nws_server_handshake_accept(peer->opening->request, how, (char *)out,
                                      cap, &len);
-    if (rc == NWS_OK)
+    if (rc == NWS_OK) {
       nws__queue_commit(&peer->queue, len);
-    else
+    } else {
       nws__queue_drop(peer->loop, &peer->queue);
-    if (rc == NWS_ERROR_BUFFER && len <= cap)
+    }
+    if (rc == NWS_ERROR_BUFFER && len <= cap) {
       return rc;
+    }
     cap = len;
   } while (rc == NWS_ERROR_BUFFER);
   return rc;
 }
 
 int nws_peer_accept(nws_peer *peer, const nws_acceptance *how) {
-  if (peer == NULL)
+  if (peer == NULL) {
     return NWS_ERROR_ARGUMENT;
-  if (peer->state != NWS__DECIDING || peer->opening->error != 0)
+  }
+  if (peer->state != NWS__DECIDING || peer->opening->error != 0) {
     return NWS_ERROR_STATE;
+  }
   int rc = write_101(peer, how);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
+  }
   nws_server_handshake *hs = peer->opening->request;
   size_t count = hs->extension_count;
   hs->extension_count = 0;
@@ -135,11 +153,13 @@ int nws_peer_accept(nws_peer *peer, const nws_acceptance *how) {
 /* What came behind the head outlives the receive buffer only if the application
  * has not decided yet. */
 static int keep_rest(nws__opening *opening) {
-  if (opening->rest_len == 0)
+  if (opening->rest_len == 0) {
     return NWS_OK;
+  }
   uint8_t *copy = malloc(opening->rest_len);
-  if (copy == NULL)
+  if (copy == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   memcpy(copy, opening->rest, opening->rest_len);
   opening->rest = copy;
   opening->rest_owned = 1;
@@ -156,8 +176,9 @@ static void ask(nws_peer *peer, int error) {
     handler->request(peer, request);
   } else if (error == NWS_OK) {
     int rc = nws_peer_accept(peer, NULL);
-    if (rc != NWS_OK && peer->state == NWS__DECIDING)
+    if (rc != NWS_OK && peer->state == NWS__DECIDING) {
       nws__server_refuse(peer, rc, 0);
+    }
   } else if (handler->http != NULL) {
     peer->flags |= NWS__TOLD;
     handler->http(peer, request, error);
@@ -174,23 +195,28 @@ static void decide(nws_peer *peer, int error, uint8_t *rest, size_t len) {
   ask(peer, error);
   if (peer->state == NWS__DECIDING) {
     int rc = keep_rest(opening);
-    if (rc != NWS_OK)
+    if (rc != NWS_OK) {
       nws__peer_die(peer, rc);
+    }
     return;
   }
   nws__peer_opened(peer);
-  if (peer->opening != NULL) /* dead: the receive buffer is not ours */
+  if (peer->opening != NULL) { /* dead: the receive buffer is not ours */
     opening->rest_len = 0;
+  }
 }
 
 static int add(nws_peer *peer, const uint8_t *data, size_t len) {
   nws__opening *opening = nws__peer_opening(peer);
-  if (opening == NULL)
+  if (opening == NULL) {
     return NWS_ERROR_MEMORY;
-  if (opening->request == NULL)
+  }
+  if (opening->request == NULL) {
     opening->request = calloc(1, sizeof(*opening->request));
-  if (opening->request == NULL)
+  }
+  if (opening->request == NULL) {
     return NWS_ERROR_MEMORY;
+  }
   return nws__peer_head_add(opening, data, len, max_head(peer));
 }
 
@@ -211,10 +237,12 @@ void nws__server_read(nws_peer *peer, uint8_t *data, size_t len) {
   nws_server_handshake *hs = opening->request;
   rc = nws_server_handshake_read(hs, policy_of(peer), opening->head,
                                  opening->head_len);
-  if (rc == NWS_MORE && opening->head_len >= max_head(peer))
+  if (rc == NWS_MORE && opening->head_len >= max_head(peer)) {
     rc = NWS_ERROR_HTTP_HEAD_LIMIT;
-  if (rc == NWS_MORE)
+  }
+  if (rc == NWS_MORE) {
     return;
+  }
   if (rc == NWS_OK || is_http(rc)) {
     size_t used = hs->head.len - before;
     decide(peer, rc, data + used, len - used);

@@ -19,11 +19,13 @@
 int nws__setup_options(void *out, size_t cap, const void *options) {
   size_t size;
   memset(out, 0, cap);
-  if (options == NULL)
+  if (options == NULL) {
     return NWS_ERROR_ARGUMENT;
+  }
   memcpy(&size, options, sizeof(size));
-  if (size < sizeof(size) || size > cap)
+  if (size < sizeof(size) || size > cap) {
     return NWS_ERROR_ARGUMENT;
+  }
   memcpy(out, options, size);
   memcpy(out, &cap, sizeof(cap));
   return NWS_OK;
@@ -31,16 +33,21 @@ int nws__setup_options(void *out, size_t cap, const void *options) {
 
 static int copy_limits(nws_net_limits *out, const nws_net_limits *in) {
   *out = *in;
-  if (out->high_water == 0)
+  if (out->high_water == 0) {
     out->high_water = HIGH_WATER;
-  if (out->low_water == 0)
+  }
+  if (out->low_water == 0) {
     out->low_water = out->high_water / 4;
-  if (out->max_queue == 0)
+  }
+  if (out->max_queue == 0) {
     out->max_queue = out->high_water > MAX_QUEUE ? out->high_water : MAX_QUEUE;
-  if (out->handshake_timeout_ms == 0)
+  }
+  if (out->handshake_timeout_ms == 0) {
     out->handshake_timeout_ms = HANDSHAKE_MS;
-  if (out->low_water > out->high_water || out->high_water > out->max_queue)
+  }
+  if (out->low_water > out->high_water || out->high_water > out->max_queue) {
     return NWS_ERROR_CONFIG;
+  }
   return NWS_OK;
 }
 
@@ -51,15 +58,19 @@ static int copy_conn(nws_conn_config *out, nws_loop *loop,
                      const nws_conn_config *in, size_t extensions) {
   nws_conn_config none = {.size = sizeof(none)};
   int rc = nws__setup_options(out, sizeof(*out), in == NULL ? &none : in);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
-  if (out->random == NULL)
+  }
+  if (out->random == NULL) {
     out->random = &loop->random;
+  }
   if (out->scratch == NULL && extensions > 0) {
-    if (loop->scratch == NULL)
+    if (loop->scratch == NULL) {
       loop->scratch = malloc(NWS__SCRATCH_LEN);
-    if (loop->scratch == NULL)
+    }
+    if (loop->scratch == NULL) {
       return NWS_ERROR_MEMORY;
+    }
     out->scratch = loop->scratch;
     out->scratch_len = NWS__SCRATCH_LEN;
   }
@@ -72,16 +83,19 @@ int nws__setup_copy(nws__setup *setup, nws_loop *loop,
                     const nws_net_limits *limits, size_t extensions) {
   nws_handler *own = &setup->handler;
   int rc = nws__setup_options(own, sizeof(*own), handler);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = copy_limits(&setup->limits, limits);
-  if (rc == NWS_OK)
+  }
+  if (rc == NWS_OK) {
     rc = copy_conn(&setup->conn, loop, conn, extensions);
+  }
   return rc;
 }
 
 static uint64_t duration(uint32_t ms, uint32_t fallback) {
-  if (ms == UINT32_MAX)
+  if (ms == UINT32_MAX) {
     return NWS_NEVER;
+  }
   return (ms == 0 ? fallback : ms) * NS_PER_MS;
 }
 

@@ -39,30 +39,36 @@ static socklen_t address_len(const struct sockaddr *address) {
 int nws__socket_listen(const struct sockaddr *address, int backlog, int *out) {
   int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   int fd = socket(address->sa_family, type, 0);
-  if (fd < 0)
+  if (fd < 0) {
     return failure();
+  }
   int on = 1;
   int off = 0;
-  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0)
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0) {
     return failure_close(fd);
+  }
   if (address->sa_family == AF_INET6 &&
-      setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) != 0)
+      setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) != 0) {
     return failure_close(fd);
-  if (bind(fd, address, address_len(address)) != 0)
+  }
+  if (bind(fd, address, address_len(address)) != 0) {
     return failure_close(fd);
-  if (listen(fd, backlog) != 0)
+  }
+  if (listen(fd, backlog) != 0) {
     return failure_close(fd);
+  }
   *out = fd;
   return NWS_OK;
 }
 
 int nws__socket_accept(int listener, int *out) {
   int fd;
-  do
+  do {
     fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
-  if (fd < 0)
+  } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+  if (fd < 0) {
     return failure();
+  }
   no_delay(fd);
   *out = fd;
   return NWS_OK;
@@ -73,11 +79,14 @@ int nws__socket_connect(const struct sockaddr *address, socklen_t len,
                         int *out) {
   int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   int fd = socket(address->sa_family, type, 0);
-  if (fd < 0)
+  if (fd < 0) {
     return failure();
+  }
   no_delay(fd);
-  if (connect(fd, address, len) != 0 && errno != EINPROGRESS && errno != EINTR)
+  if (connect(fd, address, len) != 0 && errno != EINPROGRESS &&
+      errno != EINTR) {
     return failure_close(fd);
+  }
   *out = fd;
   return NWS_OK;
 }
@@ -86,19 +95,21 @@ int nws__socket_connect(const struct sockaddr *address, socklen_t len,
 int nws__socket_error(int fd) {
   int error = 0;
   socklen_t len = sizeof(error);
-  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) {
     return failure();
+  }
   return error == 0 ? 0 : uv_translate_sys_error(error);
 }
 
 /* Bytes received, 0 at the end, UV_EAGAIN when there are none. */
 long nws__socket_receive(int fd, void *out, size_t cap) {
   ssize_t len;
-  do
+  do {
     len = recv(fd, out, cap, 0);
-  while (len < 0 && errno == EINTR);
-  if (len >= 0)
+  } while (len < 0 && errno == EINTR);
+  if (len >= 0) {
     return (long)len;
+  }
   return errno == EAGAIN || errno == EWOULDBLOCK ? UV_EAGAIN : failure();
 }
 
@@ -108,8 +119,9 @@ long nws__socket_send(int fd, const uv_buf_t *bufs, unsigned count) {
   struct iovec parts[16];
   struct msghdr message;
   memset(&message, 0, sizeof(message));
-  if (count > sizeof(parts) / sizeof(parts[0]))
+  if (count > sizeof(parts) / sizeof(parts[0])) {
     count = sizeof(parts) / sizeof(parts[0]);
+  }
   for (unsigned i = 0; i < count; i++) {
     parts[i].iov_base = bufs[i].base;
     parts[i].iov_len = bufs[i].len;
@@ -117,11 +129,12 @@ long nws__socket_send(int fd, const uv_buf_t *bufs, unsigned count) {
   message.msg_iov = parts;
   message.msg_iovlen = count;
   ssize_t len;
-  do
+  do {
     len = sendmsg(fd, &message, MSG_NOSIGNAL);
-  while (len < 0 && errno == EINTR);
-  if (len >= 0)
+  } while (len < 0 && errno == EINTR);
+  if (len >= 0) {
     return (long)len;
+  }
   return errno == EAGAIN || errno == EWOULDBLOCK ? UV_EAGAIN : failure();
 }
 
@@ -135,16 +148,18 @@ void nws__socket_close(int fd) {
 }
 
 static uint16_t port_of(const struct sockaddr_storage *address) {
-  if (address->ss_family == AF_INET6)
+  if (address->ss_family == AF_INET6) {
     return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
+  }
   return ntohs(((const struct sockaddr_in *)address)->sin_port);
 }
 
 int nws__socket_port(int fd, uint16_t *port) {
   struct sockaddr_storage address;
   socklen_t len = sizeof(address);
-  if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+  if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
     return failure();
+  }
   *port = port_of(&address);
   return NWS_OK;
 }
@@ -153,11 +168,13 @@ int nws__socket_port(int fd, uint16_t *port) {
 static int host_of(const struct sockaddr_storage *address, int *brackets,
                    char *out, size_t cap) {
   *brackets = 0;
-  if (address->ss_family != AF_INET6)
+  if (address->ss_family != AF_INET6) {
     return uv_ip4_name((const struct sockaddr_in *)address, out, cap);
+  }
   const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
-  if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+  if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr)) {
     return uv_inet_ntop(AF_INET, six->sin6_addr.s6_addr + 12, out, cap);
+  }
   *brackets = 1;
   return uv_ip6_name(six, out, cap);
 }
@@ -166,13 +183,15 @@ static int host_of(const struct sockaddr_storage *address, int *brackets,
 int nws__socket_name(int fd, char *out, size_t cap) {
   struct sockaddr_storage address;
   socklen_t len = sizeof(address);
-  if (getpeername(fd, (struct sockaddr *)&address, &len) != 0)
+  if (getpeername(fd, (struct sockaddr *)&address, &len) != 0) {
     return failure();
+  }
   char host[INET6_ADDRSTRLEN];
   int brackets;
   int rc = host_of(&address, &brackets, host, sizeof(host));
-  if (rc != 0)
+  if (rc != 0) {
     return rc;
+  }
   int n = snprintf(out, cap, "%s%s%s:%u", brackets ? "[" : "", host,
                    brackets ? "]" : "", (unsigned)port_of(&address));
   return n < 0 || (size_t)n >= cap ? NWS_ERROR_BUFFER : NWS_OK;

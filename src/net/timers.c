@@ -29,13 +29,16 @@ static void sift_down(nws_loop *loop, uint32_t at) {
   nws_peer *peer = loop->heap[at];
   for (;;) {
     uint32_t child = at * 2;
-    if (child > loop->heap_len)
+    if (child > loop->heap_len) {
       break;
+    }
     if (child < loop->heap_len &&
-        loop->heap[child + 1]->deadline < loop->heap[child]->deadline)
+        loop->heap[child + 1]->deadline < loop->heap[child]->deadline) {
       child++;
-    if (loop->heap[child]->deadline >= peer->deadline)
+    }
+    if (loop->heap[child]->deadline >= peer->deadline) {
       break;
+    }
     put(loop, at, loop->heap[child]);
     at = child;
   }
@@ -46,8 +49,9 @@ int nws__timer_reserve(nws_loop *loop) {
   if (loop->heap_reserved + 1 >= loop->heap_cap) {
     uint32_t cap = loop->heap_cap == 0 ? 16 : loop->heap_cap * 2;
     nws_peer **heap = realloc(loop->heap, cap * sizeof(*heap));
-    if (heap == NULL)
+    if (heap == NULL) {
       return NWS_ERROR_MEMORY;
+    }
     loop->heap = heap;
     loop->heap_cap = cap;
   }
@@ -69,8 +73,9 @@ static void take_out(nws_peer *peer) {
   uint32_t at = peer->timer_at;
   nws_peer *last = loop->heap[loop->heap_len--];
   peer->timer_at = 0;
-  if (last == peer)
+  if (last == peer) {
     return;
+  }
   put(loop, at, last);
   sift_up(loop, at);
   sift_down(loop, last->timer_at);
@@ -79,14 +84,16 @@ static void take_out(nws_peer *peer) {
 /* Sees to it that the libuv timer fires no later than the first deadline. */
 static void arm(nws_loop *loop) {
   if (loop->heap_len == 0) {
-    if (loop->timer_due != NWS_NEVER)
+    if (loop->timer_due != NWS_NEVER) {
       uv_timer_stop(&loop->timer);
+    }
     loop->timer_due = NWS_NEVER;
     return;
   }
   uint64_t due = loop->heap[1]->deadline;
-  if (due >= loop->timer_due)
+  if (due >= loop->timer_due) {
     return;
+  }
   uint64_t now = uv_hrtime();
   uint64_t wait = due > now ? (due - now + NS_PER_MS - 1) / NS_PER_MS : 0;
   loop->timer_due = due;
@@ -95,8 +102,9 @@ static void arm(nws_loop *loop) {
 
 void nws__timer_set(nws_peer *peer, uint64_t deadline) {
   nws_loop *loop = peer->loop;
-  if (peer->timer_at != 0)
+  if (peer->timer_at != 0) {
     take_out(peer);
+  }
   peer->deadline = deadline;
   if (deadline != NWS_NEVER) {
     loop->heap[++loop->heap_len] = peer;
@@ -110,8 +118,9 @@ void nws__timer_in(nws_peer *peer, uint64_t ns) {
 }
 
 void nws__timer_earlier(nws_peer *peer, uint64_t deadline) {
-  if (peer->timer_at == 0 || deadline < peer->deadline)
+  if (peer->timer_at == 0 || deadline < peer->deadline) {
     nws__timer_set(peer, deadline);
+  }
 }
 
 void nws__timer_soon(nws_loop *loop) {

@@ -33,13 +33,16 @@
 enum {
   MAX_MESSAGE_DEFAULT = 1 << 20,
   MAX_FRAGMENTS_DEFAULT = 1 << 17,
-  MAX_CONTROLS_DEFAULT = 1000
+  MAX_CONTROLS_DEFAULT = 1000,
+  WINDOW_MIN = 64
 };
 
 static void take(nws_conn *conn, nws_input *in, size_t len) {
-  in->data += len;
-  in->len -= len;
-  conn->received += len;
+  if (len > 0) { /* an empty input may have no address */
+    in->data += len;
+    in->len -= len;
+    conn->received += len;
+  }
 }
 
 /* --- Header: the rules, in the order of the bytes that show them --- */
@@ -372,10 +375,18 @@ static int take_data(nws_conn *conn, nws_input *in, nws_event *event) {
   return deliver(conn, &piece, 0, event);
 }
 
+/* What the extensions are shown at once. They may leave some of it, which costs
+ * unmasking it twice: so not much more than what fills the scratch. */
+static size_t shown(const nws_conn *conn, size_t len) {
+  const size_t scratch_len = conn->config->scratch_len;
+  const size_t window = scratch_len > WINDOW_MIN ? scratch_len : WINDOW_MIN;
+  return len < window ? len : window;
+}
+
 /* The extensions take from the input only what they can decode into the
  * scratch; the rest is masked again and stays input. */
 static int take_decoded(nws_conn *conn, nws_input *in, nws_event *event) {
-  const size_t len = at_hand(conn, in);
+  const size_t len = shown(conn, at_hand(conn, in));
   const uint8_t *next = in->data;
   size_t unused = len;
   nws__piece piece;
@@ -389,7 +400,10 @@ static int take_decoded(nws_conn *conn, nws_input *in, nws_event *event) {
   if (status < 0) {
     return nws__conn_fail(conn, status, payload_start(conn));
   }
-  return status == 0 ? 0 : deliver(conn, &piece, 1, event);
+  if (status == 0) {
+    return in->len > 0 ? GO_ON : 0;
+  }
+  return deliver(conn, &piece, 1, event);
 }
 
 /* RFC 6455 5.5.1, 7.1.2: after our close, data means nothing any more. */
@@ -534,8 +548,9 @@ static int take_fault_due(nws_conn *conn, nws_input *in, nws_event *event) {
 
 static int take_fault(nws_conn *conn, nws_input *in, nws_event *event) {
   (void)event;
-  in->data += in->len; /* the offset of the fault stays as it is */
-  in->len = 0;
+  const uint64_t at = conn->received;
+  take(conn, in, in->len);
+  conn->received = at; /* the offset of the fault stays as it is */
   return conn->error;
 }
 

@@ -232,8 +232,9 @@ int nws_conn_send(nws_conn *conn, unsigned what, const void *payload,
   if (status != NWS_OK) {
     return status;
   }
-  room = nws__is_control(frame.opcode) ? nws__conn_control_len(conn, len)
-                                       : nws_conn_send_room(conn, len);
+  room = nws__is_control(frame.opcode) || frame.as_is
+             ? plain_room(conn, len)
+             : nws_conn_send_room(conn, len);
   if (cap < room) {
     *out_len = room;
     return NWS_ERROR_BUFFER;

@@ -27,16 +27,19 @@ void nws_handshake_accept_key(nws_str key,
 static int choose_subprotocol(const nws_server_handshake *hs,
                               const nws_acceptance *how, nws_str *chosen) {
   *chosen = hs->subprotocol;
-  if (how->subprotocol.ptr == NULL)
+  if (how->subprotocol.ptr == NULL) {
     return NWS_OK;
+  }
   *chosen = nws_str_make(NULL, 0);
-  if (how->subprotocol.len == 0)
+  if (how->subprotocol.len == 0) {
     return NWS_OK;
+  }
   size_t cursor = 0;
   nws_str offered;
   while (nws_server_handshake_offered(hs, &cursor, &offered)) {
-    if (!nws_str_equal(offered, how->subprotocol))
+    if (!nws_str_equal(offered, how->subprotocol)) {
       continue;
+    }
     *chosen = offered;
     return NWS_OK;
   }
@@ -55,16 +58,18 @@ static void emit(nws__sink *sink, const nws_server_handshake *hs,
     nws__sink_header(sink, NWS__STR("Sec-WebSocket-Accept"),
                      nws_str_make(hs->accept, sizeof hs->accept));
   }
-  if (subprotocol.ptr != NULL)
+  if (subprotocol.ptr != NULL) {
     nws__sink_header(sink,
                      extended ? NWS__STR("sec-websocket-protocol")
                               : NWS__STR("Sec-WebSocket-Protocol"),
                      subprotocol);
-  if (extensions.len > 0)
+  }
+  if (extensions.len > 0) {
     nws__sink_header(sink,
                      extended ? NWS__STR("sec-websocket-extensions")
                               : NWS__STR("Sec-WebSocket-Extensions"),
                      extensions);
+  }
   nws__sink_headers(sink, how->headers, how->header_count);
   nws__sink_text(sink, NWS__STR("\r\n"));
 }
@@ -77,15 +82,17 @@ static int agree_and_write(nws_server_handshake *hs, const nws_acceptance *how,
   nws__text text = {hs->text, 0, sizeof hs->text};
   if (!how->no_extensions) {
     int rc = nws__extension_accept(hs, &text);
-    if (rc != NWS_OK)
+    if (rc != NWS_OK) {
       return rc;
+    }
   }
   nws_str extensions = nws_str_make(text.ptr, text.len);
   nws__sink counter = {NULL, NULL, out->as_list, 0};
   emit(&counter, hs, how, subprotocol, extensions);
   *len = counter.len;
-  if (counter.len > cap)
+  if (counter.len > cap) {
     return NWS_ERROR_BUFFER;
+  }
   emit(out, hs, how, subprotocol, extensions);
   return NWS_OK;
 }
@@ -94,18 +101,23 @@ static int accept(nws_server_handshake *hs, const nws_acceptance *how,
                   nws__sink *out, size_t cap, size_t *len) {
   static const nws_acceptance defaults = {.size = sizeof defaults};
   nws_str subprotocol;
-  if (how == NULL)
+  if (how == NULL) {
     how = &defaults;
-  if (how->size != sizeof *how)
+  }
+  if (how->size != sizeof *how) {
     return NWS_ERROR_ARGUMENT;
-  if (hs->head.scanned != NWS__STAGE_READ)
+  }
+  if (hs->head.scanned != NWS__STAGE_READ) {
     return NWS_ERROR_STATE;
+  }
   int rc = choose_subprotocol(hs, how, &subprotocol);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = nws__write_check_headers(how->headers, how->header_count,
                                   &hs->error_at);
-  if (rc != NWS_OK)
+  }
+  if (rc != NWS_OK) {
     return rc;
+  }
   rc = agree_and_write(hs, how, subprotocol, out, cap, len);
   if (rc != NWS_OK) {
     nws_extension_release(hs->extensions, hs->extension_count);
@@ -121,10 +133,12 @@ int nws_server_handshake_accept(nws_server_handshake *hs,
                                 const nws_acceptance *how, char *out,
                                 size_t cap, size_t *len) {
   nws__sink sink = {out, NULL, 0, 0};
-  if (hs == NULL || len == NULL || (out == NULL && cap > 0))
+  if (hs == NULL || len == NULL || (out == NULL && cap > 0)) {
     return NWS_ERROR_ARGUMENT;
-  if (hs->extended_connect)
+  }
+  if (hs->extended_connect) {
     return NWS_ERROR_STATE;
+  }
   return accept(hs, how, &sink, cap, len);
 }
 
@@ -133,10 +147,13 @@ int nws_server_handshake_accept_headers(nws_server_handshake *hs,
                                         unsigned *status, nws_header *out,
                                         size_t cap, size_t *count) {
   nws__sink sink = {NULL, out, 1, 0};
-  if (hs == NULL || status == NULL || count == NULL || (out == NULL && cap > 0))
+  if (hs == NULL || status == NULL || count == NULL ||
+      (out == NULL && cap > 0)) {
     return NWS_ERROR_ARGUMENT;
+  }
   int rc = accept(hs, how, &sink, cap, count);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     *status = hs->extended_connect ? 200 : 101;
+  }
   return rc;
 }

@@ -20,13 +20,15 @@ static void advance(nws_str *rest, size_t len) {
 }
 
 static void skip_blank(nws_str *rest) {
-  while (rest->len > 0 && is_blank(*rest->ptr))
+  while (rest->len > 0 && is_blank(*rest->ptr)) {
     advance(rest, 1);
+  }
 }
 
 static int take(nws_str *rest, char byte) {
-  if (rest->len == 0 || *rest->ptr != byte)
+  if (rest->len == 0 || *rest->ptr != byte) {
     return 0;
+  }
   advance(rest, 1);
   return 1;
 }
@@ -37,8 +39,9 @@ static int is_token_byte(nws_str rest) {
 
 static int take_token(nws_str *rest, nws_str *token) {
   const char *from = rest->ptr;
-  while (is_token_byte(*rest))
+  while (is_token_byte(*rest)) {
     advance(rest, 1);
+  }
   *token = nws_str_make(from, (size_t)(rest->ptr - from));
   return token->len > 0;
 }
@@ -49,10 +52,12 @@ static int take_quoted(nws_str *rest, nws_extension_param *param) {
   const char *from = rest->ptr;
   param->quoted = 1;
   for (;;) {
-    if (take(rest, '\\'))
+    if (take(rest, '\\')) {
       param->escaped = 1;
-    if (!is_token_byte(*rest))
+    }
+    if (!is_token_byte(*rest)) {
       break;
+    }
     advance(rest, 1);
   }
   param->value = nws_str_make(from, (size_t)(rest->ptr - from));
@@ -65,41 +70,50 @@ static int take_quoted(nws_str *rest, nws_extension_param *param) {
 static int take_param(nws_str *rest, nws_extension_param *param) {
   memset(param, 0, sizeof *param);
   skip_blank(rest);
-  if (!take_token(rest, &param->name))
+  if (!take_token(rest, &param->name)) {
     return 0;
+  }
   skip_blank(rest);
-  if (!take(rest, '='))
+  if (!take(rest, '=')) {
     return 1;
+  }
   skip_blank(rest);
   return take(rest, '"') ? take_quoted(rest, param)
                          : take_token(rest, &param->value);
 }
 
 int nws_extension_offer_next(nws_str *rest, nws_extension_offer *offer) {
-  while (rest->len > 0 && (is_blank(*rest->ptr) || *rest->ptr == ','))
+  while (rest->len > 0 && (is_blank(*rest->ptr) || *rest->ptr == ',')) {
     advance(rest, 1);
-  if (rest->len == 0)
+  }
+  if (rest->len == 0) {
     return 0;
+  }
   const char *from = rest->ptr;
   offer->param_count = 0;
   offer->overflow = 0;
-  if (!take_token(rest, &offer->name))
+  if (!take_token(rest, &offer->name)) {
     return NWS_ERROR_EXTENSION_HEADER;
+  }
   const char *to = rest->ptr;
   for (skip_blank(rest); take(rest, ';'); skip_blank(rest)) {
     nws_extension_param param;
-    if (!take_param(rest, &param))
+    if (!take_param(rest, &param)) {
       return NWS_ERROR_EXTENSION_HEADER;
+    }
     to = rest->ptr;
-    if (offer->param_count < NWS_EXTENSION_PARAMS_MAX)
+    if (offer->param_count < NWS_EXTENSION_PARAMS_MAX) {
       offer->params[offer->param_count++] = param;
-    else
+    } else {
       offer->overflow = 1;
+    }
   }
-  if (rest->len > 0 && !take(rest, ','))
+  if (rest->len > 0 && !take(rest, ',')) {
     return NWS_ERROR_EXTENSION_HEADER;
-  while (is_blank(to[-1]))
+  }
+  while (is_blank(to[-1])) {
     to--;
+  }
   offer->text = nws_str_make(from, (size_t)(to - from));
   return 1;
 }
@@ -108,15 +122,18 @@ int nws_extension_offer_next(nws_str *rest, nws_extension_offer *offer) {
 
 int nws__extension_check(const nws_extension *const *extensions, size_t count,
                          nws_role role) {
-  if (count > NWS_EXTENSIONS_MAX || (extensions == NULL && count > 0))
+  if (count > NWS_EXTENSIONS_MAX || (extensions == NULL && count > 0)) {
     return NWS_ERROR_ARGUMENT;
+  }
   for (size_t i = 0; i < count; i++) {
     const nws_extension *ext = extensions[i];
-    if (ext == NULL || ext->size != sizeof *ext || ext->name == NULL)
+    if (ext == NULL || ext->size != sizeof *ext || ext->name == NULL) {
       return NWS_ERROR_ARGUMENT;
+    }
     if (role == NWS_ROLE_CLIENT ? ext->offer == NULL || ext->confirm == NULL
-                                : ext->accept == NULL)
+                                : ext->accept == NULL) {
       return NWS_ERROR_ARGUMENT;
+    }
   }
   return NWS_OK;
 }
@@ -124,10 +141,12 @@ int nws__extension_check(const nws_extension *const *extensions, size_t count,
 /* Two extensions that claim the same bit cannot both be used. */
 static int is_free(const nws_extension_use *uses, size_t count,
                    const nws_extension *ext) {
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     if (uses[i].ext == ext || (uses[i].ext->rsv & ext->rsv) ||
-        (uses[i].ext->opcodes & ext->opcodes))
+        (uses[i].ext->opcodes & ext->opcodes)) {
       return 0;
+    }
+  }
   return 1;
 }
 
@@ -140,12 +159,14 @@ static int check_written(const nws_extension *ext, nws_str written, size_t max,
   size_t count = 0;
   for (;;) {
     int rc = nws_extension_offer_next(&rest, &element);
-    if (rc == 0 && count > 0)
+    if (rc == 0 && count > 0) {
       return NWS_OK;
+    }
     count++;
     if (rc == 1 && count <= max &&
-        nws_str_equal_nocase(element.name, nws_str_of(ext->name)))
+        nws_str_equal_nocase(element.name, nws_str_of(ext->name))) {
       continue;
+    }
     *bad_at = (size_t)((rc == 1 ? element.text.ptr : rest.ptr) - written.ptr);
     return NWS_ERROR_FIELD;
   }
@@ -158,8 +179,9 @@ static int offer_one(const nws_extension *ext, nws__text *text, int *asked,
                      size_t *bad_at) {
   size_t len = text->len;
   int rc = len > 0 ? nws__text_add(text, NWS__STR(", ")) : NWS_OK;
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
+  }
   char *out = text->ptr + text->len;
   int written = ext->offer(ext, out, text->cap - text->len);
   *asked = written > 0;
@@ -167,8 +189,9 @@ static int offer_one(const nws_extension *ext, nws__text *text, int *asked,
     text->len = len;
     return written == NWS_ERROR_BUFFER ? NWS_ERROR_LENGTH : written;
   }
-  if ((size_t)written > text->cap - text->len)
+  if ((size_t)written > text->cap - text->len) {
     return NWS_ERROR_LENGTH;
+  }
   text->len += (size_t)written;
   return check_written(ext, nws_str_make(out, (size_t)written), SIZE_MAX,
                        bad_at);
@@ -180,8 +203,9 @@ int nws__extension_offer(const nws_client_offer *offer, nws__text *text,
   for (size_t i = 0; i < offer->extension_count; i++) {
     int is_asked = 0;
     int rc = offer_one(offer->extensions[i], text, &is_asked, bad_at);
-    if (rc != NWS_OK)
+    if (rc != NWS_OK) {
       return rc;
+    }
     asked[i].ext = is_asked ? offer->extensions[i] : NULL;
   }
   return NWS_OK;
@@ -189,10 +213,12 @@ int nws__extension_offer(const nws_client_offer *offer, nws__text *text,
 
 static const nws_extension *find_asked(const nws_client_handshake *hs,
                                        nws_str name) {
-  for (size_t i = 0; i < NWS_EXTENSIONS_MAX; i++)
+  for (size_t i = 0; i < NWS_EXTENSIONS_MAX; i++) {
     if (hs->extensions[i].ext != NULL &&
-        nws_str_equal_nocase(nws_str_of(hs->extensions[i].ext->name), name))
+        nws_str_equal_nocase(nws_str_of(hs->extensions[i].ext->name), name)) {
       return hs->extensions[i].ext;
+    }
+  }
   return NULL;
 }
 
@@ -202,11 +228,14 @@ static int confirm_one(const nws_client_handshake *hs,
                        nws_extension_use *uses, size_t count) {
   const nws_extension *ext = find_asked(hs, answer->name);
   /* RFC 6455 4.1: the client MUST fail on what it did not ask for. */
-  if (ext == NULL)
+  if (ext == NULL) {
     return NWS_ERROR_EXTENSION_UNASKED;
-  if (answer->overflow || !is_free(uses, count, ext))
+  }
+  if (answer->overflow || !is_free(uses, count, ext)) {
     return NWS_ERROR_EXTENSION_HEADER;
-  return ext->confirm(ext, answer, &uses[count].state);
+  }
+  const int rc = ext->confirm(ext, answer, &uses[count].state);
+  return rc <= 0 ? rc : NWS_ERROR_EXTENSION_HEADER;
 }
 
 static int confirm_all(const nws_client_handshake *hs,
@@ -216,14 +245,17 @@ static int confirm_all(const nws_client_handshake *hs,
   nws_str rest = fields->headers[index].value;
   for (;;) {
     int rc = nws_extension_offer_next(&rest, &answer);
-    if (rc == 0 && *count > 0)
+    if (rc == 0 && *count > 0) {
       return NWS_OK;
-    if (rc != 1) /* malformed, or an empty list (RFC 6455 9.1) */
+    }
+    if (rc != 1) { /* malformed, or an empty list (RFC 6455 9.1) */
       return nws__fields_fault_at(fields, index, rest.ptr,
                                   NWS_ERROR_EXTENSION_HEADER);
+    }
     rc = confirm_one(hs, &answer, uses, *count);
-    if (rc != NWS_OK)
+    if (rc != NWS_OK) {
       return nws__fields_fault_at(fields, index, answer.text.ptr, rc);
+    }
     uses[*count].ext = find_asked(hs, answer.name);
     (*count)++;
   }
@@ -239,8 +271,9 @@ int nws__extension_confirm(nws_client_handshake *hs,
   int rc = nws__fields_single(fields, NWS__FIELD_EXTENSIONS,
                               NWS_ERROR_DUPLICATE, &value);
   size_t index = fields->first[NWS__FIELD_EXTENSIONS];
-  if (rc == NWS_OK && index < fields->count)
+  if (rc == NWS_OK && index < fields->count) {
     rc = confirm_all(hs, fields, index, uses, &count);
+  }
   if (rc != NWS_OK) {
     nws_extension_release(uses, count);
     return rc;
@@ -260,22 +293,27 @@ int nws__extension_check_offers(const nws__fields *fields) {
     nws_extension_offer offer;
     nws_str rest = fields->headers[i].value;
     int rc;
-    while ((rc = nws_extension_offer_next(&rest, &offer)) == 1)
+    while ((rc = nws_extension_offer_next(&rest, &offer)) == 1) {
       count++;
-    if (rc < 0)
+    }
+    if (rc < 0) {
       return nws__fields_fault_at(fields, i, rest.ptr, rc);
+    }
   }
-  if (first < fields->count && count == 0)
+  if (first < fields->count && count == 0) {
     return nws__fields_fault(fields, first, NWS_ERROR_EXTENSION_HEADER);
+  }
   return NWS_OK;
 }
 
 static const nws_extension *find_known(const nws_server_handshake *hs,
                                        nws_str name) {
   const nws_server_policy *policy = hs->policy;
-  for (size_t i = 0; i < policy->extension_count; i++)
-    if (nws_str_equal_nocase(nws_str_of(policy->extensions[i]->name), name))
+  for (size_t i = 0; i < policy->extension_count; i++) {
+    if (nws_str_equal_nocase(nws_str_of(policy->extensions[i]->name), name)) {
       return policy->extensions[i];
+    }
+  }
   return NULL;
 }
 
@@ -284,26 +322,30 @@ static int accept_one(nws_server_handshake *hs,
                       const nws_extension_offer *offer, nws__text *text) {
   const nws_extension *ext = find_known(hs, offer->name);
   if (ext == NULL || offer->overflow ||
-      !is_free(hs->extensions, hs->extension_count, ext))
+      !is_free(hs->extensions, hs->extension_count, ext)) {
     return NWS_OK;
+  }
   size_t before = text->len, len = 0;
   void *state = NULL;
   int rc = before > 0 ? nws__text_add(text, NWS__STR(", ")) : NWS_OK;
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
+  }
   char *out = text->ptr + text->len;
   rc = ext->accept(ext, offer, out, text->cap - text->len, &len, &state);
   if (rc != NWS_OK) {
     text->len = before;
-    if (rc == NWS_EXTENSION_DECLINED)
+    if (rc >= NWS_EXTENSION_DECLINED) {
       return NWS_OK;
+    }
     return rc == NWS_ERROR_BUFFER ? NWS_ERROR_LENGTH : rc;
   }
   hs->extensions[hs->extension_count].ext = ext;
   hs->extensions[hs->extension_count].state = state;
   hs->extension_count++;
-  if (len > text->cap - text->len)
+  if (len > text->cap - text->len) {
     return NWS_ERROR_LENGTH;
+  }
   text->len += len;
   return check_written(ext, nws_str_make(out, len), 1, &hs->error_at);
 }
@@ -318,8 +360,9 @@ int nws__extension_accept(nws_server_handshake *hs, nws__text *text) {
     nws_str rest = headers[i].value;
     while (nws_extension_offer_next(&rest, &offer) == 1) {
       int rc = accept_one(hs, &offer, text);
-      if (rc != NWS_OK)
+      if (rc != NWS_OK) {
         return rc;
+      }
     }
   }
   return NWS_OK;

@@ -39,16 +39,19 @@ void nws__fields_index(nws__fields *fields, const nws_http_head *head,
   fields->data = data;
   fields->end = data != NULL ? head->len : head->count;
   fields->error_at = error_at;
-  for (size_t i = 0; i < NWS__FIELD_COUNT; i++)
+  for (size_t i = 0; i < NWS__FIELD_COUNT; i++) {
     fields->first[i] = fields->second[i] = head->count;
+  }
   for (size_t i = 0; i < head->count; i++) {
     for (size_t which = 0; which < NWS__FIELD_COUNT; which++) {
-      if (!is_named(&head->headers[i], which))
+      if (!is_named(&head->headers[i], which)) {
         continue;
-      if (fields->first[which] == head->count)
+      }
+      if (fields->first[which] == head->count) {
         fields->first[which] = i;
-      else if (fields->second[which] == head->count)
+      } else if (fields->second[which] == head->count) {
         fields->second[which] = i;
+      }
       break;
     }
   }
@@ -56,10 +59,11 @@ void nws__fields_index(nws__fields *fields, const nws_http_head *head,
 
 int nws__fields_fault_at(const nws__fields *fields, size_t index,
                          const char *at, int error) {
-  if (fields->data != NULL)
+  if (fields->data != NULL) {
     *fields->error_at = (size_t)(at - fields->data);
-  else
+  } else {
     *fields->error_at = index;
+  }
   return error;
 }
 
@@ -77,11 +81,13 @@ int nws__fields_single(const nws__fields *fields, nws__field which,
                        int duplicate, nws_str *value) {
   size_t first = fields->first[which], second = fields->second[which];
   *value = nws_str_make(NULL, 0);
-  if (second < fields->count)
+  if (second < fields->count) {
     return nws__fields_fault_at(fields, second,
                                 fields->headers[second].name.ptr, duplicate);
-  if (first < fields->count)
+  }
+  if (first < fields->count) {
     *value = fields->headers[first].value;
+  }
   return NWS_OK;
 }
 
@@ -89,37 +95,44 @@ int nws__fields_expect(const nws__fields *fields, nws__field which,
                        nws_str want, int error) {
   nws_str value;
   int rc = nws__fields_single(fields, which, NWS_ERROR_DUPLICATE, &value);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
-  if (fields->first[which] == fields->count)
+  }
+  if (fields->first[which] == fields->count) {
     return nws__fields_missing(fields, error);
-  if (!nws_str_equal_nocase(value, want))
+  }
+  if (!nws_str_equal_nocase(value, want)) {
     return nws__fields_fault(fields, fields->first[which], error);
+  }
   return NWS_OK;
 }
 
 size_t nws__fields_next(const nws__fields *fields, nws__field which,
                         size_t index) {
   size_t second = fields->second[which];
-  if (index < second)
+  if (index < second) {
     return second;
-  do
+  }
+  do {
     index++;
-  while (index < fields->count && !is_named(&fields->headers[index], which));
+  } while (index < fields->count && !is_named(&fields->headers[index], which));
   return index;
 }
 
 int nws__fields_expect_token(const nws__fields *fields, nws__field which,
                              nws_str token, int error) {
   size_t first = fields->first[which];
-  if (first == fields->count)
+  if (first == fields->count) {
     return nws__fields_missing(fields, error);
+  }
   for (size_t i = first; i < fields->count;
        i = nws__fields_next(fields, which, i)) {
     nws_str rest = fields->headers[i].value, element;
-    while (nws_list_next(&rest, &element))
-      if (nws_str_equal_nocase(element, token))
+    while (nws_list_next(&rest, &element)) {
+      if (nws_str_equal_nocase(element, token)) {
         return NWS_OK;
+      }
+    }
   }
   return nws__fields_fault(fields, first, error);
 }
@@ -128,16 +141,19 @@ int nws__fields_expect_token(const nws__fields *fields, nws__field which,
  * about it open the way to request smuggling. A length of 0 announces none. */
 int nws__fields_expect_no_body(const nws__fields *fields) {
   size_t coding = fields->first[NWS__FIELD_TRANSFER_ENCODING];
-  if (coding < fields->count)
+  if (coding < fields->count) {
     return nws__fields_fault(fields, coding, NWS_ERROR_BODY);
+  }
   nws_str length;
   int rc = nws__fields_single(fields, NWS__FIELD_CONTENT_LENGTH,
                               NWS_ERROR_DUPLICATE, &length);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
-  if (length.ptr != NULL && !nws_str_equal(length, NWS__STR("0")))
+  }
+  if (length.ptr != NULL && !nws_str_equal(length, NWS__STR("0"))) {
     return nws__fields_fault(fields, fields->first[NWS__FIELD_CONTENT_LENGTH],
                              NWS_ERROR_BODY);
+  }
   return NWS_OK;
 }
 

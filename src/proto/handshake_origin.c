@@ -17,8 +17,9 @@ static int take_scheme(nws_str *origin, int *secure) {
   for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
     nws_str want = nws_str_of(schemes[i].text);
     if (origin->len < want.len ||
-        !nws_str_equal_nocase(nws_str_make(origin->ptr, want.len), want))
+        !nws_str_equal_nocase(nws_str_make(origin->ptr, want.len), want)) {
       continue;
+    }
     *origin = nws_str_make(origin->ptr + want.len, origin->len - want.len);
     *secure = schemes[i].secure;
     return 1;
@@ -31,24 +32,30 @@ static int take_scheme(nws_str *origin, int *secure) {
 static int is_same_host(nws_str origin, nws_str host) {
   nws_uri theirs = {0}, ours = {0};
   size_t bad_at;
-  if (!take_scheme(&origin, &theirs.secure))
+  if (!take_scheme(&origin, &theirs.secure)) {
     return 0;
+  }
   ours.secure = theirs.secure;
   if (nws__uri_parse_authority(&theirs, origin, &bad_at) != NWS_OK ||
-      nws__uri_parse_authority(&ours, host, &bad_at) != NWS_OK)
+      nws__uri_parse_authority(&ours, host, &bad_at) != NWS_OK) {
     return 0;
+  }
   return theirs.ipv6 == ours.ipv6 && theirs.port == ours.port &&
          nws_str_equal_nocase(theirs.host, ours.host);
 }
 
 int nws__origin_allowed(const nws_server_policy *policy, nws_str origin,
                         nws_str host) {
-  if (policy->origin == NWS_ORIGIN_ANY)
+  if (policy->origin == NWS_ORIGIN_ANY) {
     return 1;
-  if (policy->origin == NWS_ORIGIN_SAME_HOST)
+  }
+  if (policy->origin == NWS_ORIGIN_SAME_HOST) {
     return is_same_host(origin, host);
-  for (size_t i = 0; i < policy->origin_count; i++)
-    if (nws_str_equal_nocase(policy->origins[i], origin))
+  }
+  for (size_t i = 0; i < policy->origin_count; i++) {
+    if (nws_str_equal_nocase(policy->origins[i], origin)) {
       return 1;
+    }
+  }
   return 0;
 }

@@ -57,16 +57,19 @@ static nws_str usual_reason(unsigned status) {
       {504, "Gateway Timeout"},
       {505, "HTTP Version Not Supported"},
   };
-  for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-    if (reasons[i].status == status)
+  for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+    if (reasons[i].status == status) {
       return nws_str_of(reasons[i].reason);
+    }
+  }
   return NWS__STR("");
 }
 
 /* An error that is not the peer's has no status of its own: 500. */
 static unsigned choose_status(const nws_rejection *why) {
-  if (why->status != 0 || why->error >= 0)
+  if (why->status != 0 || why->error >= 0) {
     return why->status;
+  }
   unsigned status = nws_error_get(why->error)->http_status;
   return status != 0 ? status : 500;
 }
@@ -74,21 +77,25 @@ static unsigned choose_status(const nws_rejection *why) {
 static int prepare(const nws_rejection *why, reply *r) {
   r->why = why;
   r->status = choose_status(why);
-  if (r->status < 200 || r->status > 599)
+  if (r->status < 200 || r->status > 599) {
     return NWS_ERROR_ARGUMENT;
+  }
   /* RFC 9110 15.3.5, 15.3.6, 15.4.5 and 8.6 */
   r->has_body = r->status != 204 && r->status != 205 && r->status != 304;
   r->has_length = r->status != 204 && r->status != 304;
-  if (why->body.len > 0 && !r->has_body)
+  if (why->body.len > 0 && !r->has_body) {
     return NWS_ERROR_ARGUMENT;
+  }
   r->reason = why->reason.ptr != NULL ? why->reason : usual_reason(r->status);
   r->body = why->body;
-  if (r->body.ptr == NULL && r->has_body && why->error < 0)
+  if (r->body.ptr == NULL && r->has_body && why->error < 0) {
     r->body = nws_str_of(nws_error_text(why->error));
+  }
   size_t bad_at;
   int rc = nws__write_check(r->reason, NWS__CHAR_TEXT, &bad_at);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = nws__write_check_headers(why->headers, why->header_count, &bad_at);
+  }
   return rc;
 }
 
@@ -113,13 +120,16 @@ static void emit(nws__sink *sink, const reply *r) {
     nws__sink_header(sink, NWS__STR("Connection"), NWS__STR("close"));
   }
   /* RFC 9110 15.5.6: Allow MUST come with 405. */
-  if (r->status == 405 && !has_header(r->why, NWS__STR("Allow")))
+  if (r->status == 405 && !has_header(r->why, NWS__STR("Allow"))) {
     nws__sink_header(sink, NWS__STR("Allow"), NWS__STR("GET"));
-  if (r->has_body && !has_header(r->why, NWS__STR("Content-Type")))
+  }
+  if (r->has_body && !has_header(r->why, NWS__STR("Content-Type"))) {
     nws__sink_header(sink, NWS__STR("Content-Type"), NWS__STR("text/plain"));
-  if (r->has_length)
+  }
+  if (r->has_length) {
     nws__sink_header(sink, NWS__STR("Content-Length"),
                      nws__write_decimal(r->body.len, length));
+  }
   nws__sink_headers(sink, r->why->headers, r->why->header_count);
   nws__sink_text(sink, NWS__STR("\r\n"));
   nws__sink_text(sink, r->body);
@@ -128,17 +138,20 @@ static void emit(nws__sink *sink, const reply *r) {
 int nws_server_handshake_reject(const nws_rejection *why, char *out, size_t cap,
                                 size_t *len) {
   if (why == NULL || why->size != sizeof *why || len == NULL ||
-      (out == NULL && cap > 0))
+      (out == NULL && cap > 0)) {
     return NWS_ERROR_ARGUMENT;
+  }
   reply r;
   int rc = prepare(why, &r);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
+  }
   nws__sink counter = {NULL, NULL, 0, 0}, writer = {out, NULL, 0, 0};
   emit(&counter, &r);
   *len = counter.len;
-  if (counter.len > cap)
+  if (counter.len > cap) {
     return NWS_ERROR_BUFFER;
+  }
   emit(&writer, &r);
   return NWS_OK;
 }

@@ -25,16 +25,18 @@ static int line_fault(const nws__fields *fields, const char *at, int error) {
 /* RFC 6455 4.2.1, item 1: HTTP/1.1 or higher */
 static int check_http(nws_server_handshake *hs, const nws__fields *fields) {
   nws_str target = hs->head.target, before = NWS__STR(" HTTP/1.");
-  if (hs->head.minor >= 1)
+  if (hs->head.minor >= 1) {
     return NWS_OK;
+  }
   return line_fault(fields, target.ptr + target.len + before.len,
                     NWS_ERROR_HTTP_VERSION);
 }
 
 /* The same item: GET, and methods have a case (RFC 9110 9.1). */
 static int check_method(nws_server_handshake *hs, const nws__fields *fields) {
-  if (nws_str_equal(hs->head.method, NWS__STR("GET")))
+  if (nws_str_equal(hs->head.method, NWS__STR("GET"))) {
     return NWS_OK;
+  }
   return line_fault(fields, hs->head.method.ptr, NWS_ERROR_METHOD);
 }
 
@@ -44,19 +46,23 @@ static int check_method(nws_server_handshake *hs, const nws__fields *fields) {
 static int check_target(nws_server_handshake *hs, const nws__fields *fields) {
   nws_str target = hs->head.target;
   size_t query_at = target.len;
-  if (target.len == 0 || target.ptr[0] != '/')
+  if (target.len == 0 || target.ptr[0] != '/') {
     return line_fault(fields, target.ptr, NWS_ERROR_TARGET);
+  }
   for (size_t i = 0; i < target.len; i++) {
     uint8_t byte = (uint8_t)target.ptr[i];
-    if (byte == '#' || !(nws__chars[byte] & NWS__CHAR_VISIBLE))
+    if (byte == '#' || !(nws__chars[byte] & NWS__CHAR_VISIBLE)) {
       return line_fault(fields, target.ptr + i, NWS_ERROR_TARGET);
-    if (byte == '?' && query_at == target.len)
+    }
+    if (byte == '?' && query_at == target.len) {
       query_at = i;
+    }
   }
   hs->path = nws_str_make(target.ptr, query_at);
-  if (query_at < target.len)
+  if (query_at < target.len) {
     hs->query =
         nws_str_make(target.ptr + query_at + 1, target.len - query_at - 1);
+  }
   return NWS_OK;
 }
 
@@ -67,9 +73,10 @@ static int take_host(nws_server_handshake *hs, const nws__fields *fields,
   nws_uri parsed = {0};
   size_t bad_at;
   nws_str host = fields->headers[index].value;
-  if (nws__uri_parse_authority(&parsed, host, &bad_at) != NWS_OK)
+  if (nws__uri_parse_authority(&parsed, host, &bad_at) != NWS_OK) {
     return nws__fields_fault_at(fields, index, host.ptr + bad_at,
                                 NWS_ERROR_HOST);
+  }
   hs->host = host;
   return NWS_OK;
 }
@@ -78,8 +85,9 @@ static int take_host(nws_server_handshake *hs, const nws__fields *fields,
 static int check_host(nws_server_handshake *hs, const nws__fields *fields) {
   nws_str host;
   int rc = nws__fields_single(fields, NWS__FIELD_HOST, NWS_ERROR_HOST, &host);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
+  }
   size_t index = fields->first[NWS__FIELD_HOST];
   return index < fields->count ? take_host(hs, fields, index)
                                : nws__fields_missing(fields, NWS_ERROR_HOST);
@@ -114,8 +122,9 @@ static int is_key(nws_str key) {
   uint8_t bytes[18];
   char filled[NWS_HANDSHAKE_KEY_LEN];
   size_t used;
-  if (key.len != sizeof filled || memcmp(key.ptr + 22, "==", 2) != 0)
+  if (key.len != sizeof filled || memcmp(key.ptr + 22, "==", 2) != 0) {
     return 0;
+  }
   memcpy(filled, key.ptr, 22);
   memcpy(filled + 22, "AA", 2);
   return nws_base64_decode(filled, sizeof filled, bytes, sizeof bytes, &used) ==
@@ -127,13 +136,16 @@ static int check_key(nws_server_handshake *hs, const nws__fields *fields) {
   nws_str key;
   int rc =
       nws__fields_single(fields, NWS__FIELD_KEY, NWS_ERROR_DUPLICATE, &key);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
-  if (fields->first[NWS__FIELD_KEY] == fields->count)
+  }
+  if (fields->first[NWS__FIELD_KEY] == fields->count) {
     return nws__fields_missing(fields, NWS_ERROR_KEY);
-  if (!is_key(key))
+  }
+  if (!is_key(key)) {
     return nws__fields_fault(fields, fields->first[NWS__FIELD_KEY],
                              NWS_ERROR_KEY);
+  }
   hs->key = key;
   return NWS_OK;
 }
@@ -148,21 +160,26 @@ static int check_origin(nws_server_handshake *hs, const nws__fields *fields) {
   size_t index = fields->first[NWS__FIELD_ORIGIN];
   int rc = nws__fields_single(fields, NWS__FIELD_ORIGIN, NWS_ERROR_DUPLICATE,
                               &hs->origin);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
-  if (index == fields->count)
+  }
+  if (index == fields->count) {
     return hs->policy->require_origin
                ? nws__fields_missing(fields, NWS_ERROR_ORIGIN)
                : NWS_OK;
-  if (!nws__origin_allowed(hs->policy, hs->origin, hs->host))
+  }
+  if (!nws__origin_allowed(hs->policy, hs->origin, hs->host)) {
     return nws__fields_fault(fields, index, NWS_ERROR_ORIGIN);
+  }
   return NWS_OK;
 }
 
 static int is_spoken(const nws_server_policy *policy, nws_str name) {
-  for (size_t i = 0; i < policy->subprotocol_count; i++)
-    if (nws_str_equal(policy->subprotocols[i], name))
+  for (size_t i = 0; i < policy->subprotocol_count; i++) {
+    if (nws_str_equal(policy->subprotocols[i], name)) {
       return 1;
+    }
+  }
   return 0;
 }
 
@@ -175,16 +192,20 @@ static int check_subprotocols(nws_server_handshake *hs,
        i = nws__fields_next(fields, NWS__FIELD_SUBPROTOCOL, i)) {
     nws_str rest = fields->headers[i].value, name;
     for (; nws_list_next(&rest, &name); count++) {
-      if (!nws_http_token_valid(name))
+      if (!nws_http_token_valid(name)) {
         return nws__fields_fault_at(fields, i, name.ptr, NWS_ERROR_SUBPROTOCOL);
-      if (hs->subprotocol.ptr == NULL && is_spoken(hs->policy, name))
+      }
+      if (hs->subprotocol.ptr == NULL && is_spoken(hs->policy, name)) {
         hs->subprotocol = name;
+      }
     }
   }
-  if (first < fields->count && count == 0)
+  if (first < fields->count && count == 0) {
     return nws__fields_fault(fields, first, NWS_ERROR_SUBPROTOCOL);
-  if (hs->policy->require_subprotocol && hs->subprotocol.ptr == NULL)
+  }
+  if (hs->policy->require_subprotocol && hs->subprotocol.ptr == NULL) {
     return nws__fields_missing(fields, NWS_ERROR_SUBPROTOCOL_MISSING);
+  }
   return NWS_OK;
 }
 
@@ -202,18 +223,22 @@ static int check_pseudo(nws_server_handshake *hs, const nws__fields *fields) {
   (void)hs;
   int rc = nws__fields_expect(fields, NWS__FIELD_PROTOCOL_PSEUDO,
                               NWS__STR("websocket"), NWS_ERROR_PSEUDO_HEADER);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = nws__fields_single(fields, NWS__FIELD_SCHEME_PSEUDO,
                             NWS_ERROR_DUPLICATE, &scheme);
-  if (rc != NWS_OK)
+  }
+  if (rc != NWS_OK) {
     return rc;
+  }
   size_t index = fields->first[NWS__FIELD_SCHEME_PSEUDO];
-  if (index == fields->count)
+  if (index == fields->count) {
     return nws__fields_missing(fields, NWS_ERROR_PSEUDO_HEADER);
+  }
   /* RFC 8441 5: http for ws and https for wss */
   if (!nws_str_equal_nocase(scheme, NWS__STR("http")) &&
-      !nws_str_equal_nocase(scheme, NWS__STR("https")))
+      !nws_str_equal_nocase(scheme, NWS__STR("https"))) {
     return nws__fields_fault(fields, index, NWS_ERROR_PSEUDO_HEADER);
+  }
   return NWS_OK;
 }
 
@@ -224,18 +249,23 @@ static int check_authority(nws_server_handshake *hs,
   nws_str authority, host;
   int rc = nws__fields_single(fields, NWS__FIELD_AUTHORITY_PSEUDO,
                               NWS_ERROR_DUPLICATE, &authority);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = nws__fields_single(fields, NWS__FIELD_HOST, NWS_ERROR_HOST, &host);
-  if (rc != NWS_OK)
+  }
+  if (rc != NWS_OK) {
     return rc;
+  }
   size_t authority_at = fields->first[NWS__FIELD_AUTHORITY_PSEUDO];
   size_t host_at = fields->first[NWS__FIELD_HOST];
-  if (authority_at == fields->count && host_at == fields->count)
+  if (authority_at == fields->count && host_at == fields->count) {
     return nws__fields_missing(fields, NWS_ERROR_PSEUDO_HEADER);
-  if (authority_at == fields->count)
+  }
+  if (authority_at == fields->count) {
     return take_host(hs, fields, host_at);
-  if (host_at < fields->count && !nws_str_equal_nocase(authority, host))
+  }
+  if (host_at < fields->count && !nws_str_equal_nocase(authority, host)) {
     return nws__fields_fault(fields, host_at, NWS_ERROR_HOST);
+  }
   return take_host(hs, fields, authority_at);
 }
 
@@ -261,11 +291,13 @@ static int check_all(nws_server_handshake *hs, const char *data,
   nws__fields_index(&fields, &hs->head, data, &hs->error_at);
   for (; *checks != NULL; checks++) {
     int rc = (*checks)(hs, &fields);
-    if (rc != NWS_OK)
+    if (rc != NWS_OK) {
       return rc;
+    }
   }
-  if (hs->key.ptr != NULL)
+  if (hs->key.ptr != NULL) {
     nws_handshake_accept_key(hs->key, hs->accept);
+  }
   hs->head.scanned = NWS__STAGE_READ;
   return NWS_OK;
 }
@@ -274,8 +306,9 @@ static int check_policy(const nws_server_policy *policy) {
   if (policy->size != sizeof *policy || policy->origin > NWS_ORIGIN_ANY ||
       (policy->origins == NULL && policy->origin_count > 0) ||
       (policy->subprotocols == NULL && policy->subprotocol_count > 0) ||
-      (policy->header_room != NULL && policy->max_headers == 0))
+      (policy->header_room != NULL && policy->max_headers == 0)) {
     return NWS_ERROR_ARGUMENT;
+  }
   return nws__extension_check(policy->extensions, policy->extension_count,
                               NWS_ROLE_SERVER);
 }
@@ -283,10 +316,12 @@ static int check_policy(const nws_server_policy *policy) {
 /* What both ways to read begin with. */
 static int begin(nws_server_handshake *hs, const nws_server_policy *policy) {
   static const nws_server_policy defaults = {.size = sizeof defaults};
-  if (hs == NULL)
+  if (hs == NULL) {
     return NWS_ERROR_ARGUMENT;
-  if (NWS__STAGE_REACHED(&hs->head))
+  }
+  if (NWS__STAGE_REACHED(&hs->head)) {
     return NWS_ERROR_STATE;
+  }
   hs->policy = policy != NULL ? policy : &defaults;
   return check_policy(hs->policy);
 }
@@ -295,16 +330,18 @@ int nws_server_handshake_read(nws_server_handshake *hs,
                               const nws_server_policy *policy, const char *data,
                               size_t len) {
   int rc = begin(hs, policy);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
+  }
   int is_lent = hs->policy->header_room != NULL;
   hs->head.headers = is_lent ? hs->policy->header_room : hs->room;
   hs->head.max_headers =
       is_lent ? hs->policy->max_headers : NWS_HTTP_MAX_HEADERS_DEFAULT;
   hs->head.max_head = hs->policy->max_head;
   rc = nws_http_parse_request(&hs->head, data, len);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     return check_all(hs, data, UPGRADE_CHECKS);
+  }
   hs->error_at = hs->head.error_at;
   return rc;
 }
@@ -314,10 +351,12 @@ int nws_server_handshake_read_headers(nws_server_handshake *hs,
                                       nws_str method, nws_str target,
                                       const nws_header *headers, size_t count) {
   int rc = begin(hs, policy);
-  if (rc != NWS_OK)
+  if (rc != NWS_OK) {
     return rc;
-  if (headers == NULL && count > 0)
+  }
+  if (headers == NULL && count > 0) {
     return NWS_ERROR_ARGUMENT;
+  }
   nws__fields_lend(&hs->head, headers, count);
   hs->head.method = method;
   hs->head.target = target;
@@ -348,10 +387,12 @@ int nws_server_handshake_offered(const nws_server_handshake *hs, size_t *cursor,
     nws_str rest = headers[i].value;
     size_t skip = *cursor > base ? *cursor - base : 0;
     base += rest.len + 1;
-    if (skip > rest.len)
+    if (skip > rest.len) {
       continue;
-    if (skip > 0)
+    }
+    if (skip > 0) {
       rest = nws_str_make(rest.ptr + skip, rest.len - skip);
+    }
     if (nws_list_next(&rest, name)) {
       *cursor = base - 1 - rest.len;
       return 1;

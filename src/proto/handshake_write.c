@@ -9,10 +9,12 @@
 #include "handshake_internal.h"
 
 void nws__sink_text(nws__sink *sink, nws_str text) {
-  if (sink->as_list || text.len == 0)
+  if (sink->as_list || text.len == 0) {
     return;
-  if (sink->text != NULL)
+  }
+  if (sink->text != NULL) {
     memcpy(sink->text + sink->len, text.ptr, text.len);
+  }
   sink->len += text.len;
 }
 
@@ -33,14 +35,16 @@ void nws__sink_header(nws__sink *sink, nws_str name, nws_str value) {
 
 void nws__sink_headers(nws__sink *sink, const nws_header *headers,
                        size_t count) {
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     nws__sink_header(sink, headers[i].name, headers[i].value);
+  }
 }
 
 int nws__write_check(nws_str text, uint8_t mask, size_t *bad_at) {
   for (size_t i = 0; i < text.len; i++) {
-    if (nws__chars[(uint8_t)text.ptr[i]] & mask)
+    if (nws__chars[(uint8_t)text.ptr[i]] & mask) {
       continue;
+    }
     *bad_at = i;
     return NWS_ERROR_FIELD;
   }
@@ -54,24 +58,30 @@ static int is_owned(nws_str name) {
                                       "Content-Length", "Transfer-Encoding"};
   nws_str prefix = NWS__STR("Sec-WebSocket-");
   if (name.len >= prefix.len &&
-      nws_str_equal_nocase(nws_str_make(name.ptr, prefix.len), prefix))
+      nws_str_equal_nocase(nws_str_make(name.ptr, prefix.len), prefix)) {
     return 1;
-  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-    if (nws_str_equal_nocase(name, nws_str_of(owned[i])))
+  }
+  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
+    if (nws_str_equal_nocase(name, nws_str_of(owned[i]))) {
       return 1;
+    }
+  }
   return 0;
 }
 
 static int check_header(const nws_header *header, size_t *bad_at) {
   nws_str value = header->value;
   *bad_at = 0;
-  if (header->name.len == 0)
+  if (header->name.len == 0) {
     return NWS_ERROR_FIELD;
+  }
   int rc = nws__write_check(header->name, NWS__CHAR_TOKEN, bad_at);
-  if (rc == NWS_OK)
+  if (rc == NWS_OK) {
     rc = nws__write_check(value, NWS__CHAR_TEXT, bad_at);
-  if (rc != NWS_OK)
+  }
+  if (rc != NWS_OK) {
     return rc;
+  }
   /* What is left to object to is white space at either end. */
   if (!nws_http_value_valid(value)) {
     int in_front = value.ptr[0] == ' ' || value.ptr[0] == '\t';
@@ -83,12 +93,14 @@ static int check_header(const nws_header *header, size_t *bad_at) {
 
 int nws__write_check_headers(const nws_header *headers, size_t count,
                              size_t *bad_at) {
-  if (headers == NULL && count > 0)
+  if (headers == NULL && count > 0) {
     return NWS_ERROR_ARGUMENT;
+  }
   for (size_t i = 0; i < count; i++) {
     int rc = check_header(&headers[i], bad_at);
-    if (rc != NWS_OK)
+    if (rc != NWS_OK) {
       return rc;
+    }
   }
   return NWS_OK;
 }
@@ -103,10 +115,12 @@ nws_str nws__write_decimal(uint64_t number, char room[20]) {
 }
 
 int nws__text_add(nws__text *text, nws_str piece) {
-  if (piece.len > text->cap - text->len)
+  if (piece.len > text->cap - text->len) {
     return NWS_ERROR_LENGTH;
-  if (piece.len > 0)
+  }
+  if (piece.len > 0) {
     memcpy(text->ptr + text->len, piece.ptr, piece.len);
+  }
   text->len += piece.len;
   return NWS_OK;
 }

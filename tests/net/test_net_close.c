@@ -128,7 +128,11 @@ static void test_half_close_open(void **state) {
   raw_frame(&fx, &r, 0x81, "hear me", 7);
   shutdown(r.fd, SHUT_WR);
   raw_until(&fx, &r, r.ended);
-  assert_int_equal(r.len, 9); /* the echo still came */
+  assert_in_range(r.len, 13, 9 + 127);
+  assert_memory_equal(r.data, "\x81\x07hear me", 9); /* the echo still came */
+  assert_int_equal(r.data[9], 0x88); /* and a close that says what was wrong */
+  assert_memory_equal(r.data + 11, "\x03\xea", 2);
+  assert_int_equal(r.len, 11 + (size_t)r.data[10]);
   raw_free(&r);
   step_until(&fx, fx.s.closes == 1);
   assert_int_equal(fx.s.error, NWS_ERROR_EOF);
