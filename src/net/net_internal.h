@@ -233,9 +233,10 @@ void nws__timer_soon(nws_loop *loop);
 void nws__timer_fire(uv_timer_t *timer);
 
 /* socket_unix.c: all give 0 or more, or a UV_… error */
-int nws__socket_listen(const struct sockaddr *address, int backlog, int *fd);
-int nws__socket_accept(int listener, int *fd);
-int nws__socket_connect(const struct sockaddr *address, socklen_t len, int *fd);
+int nws__socket_listen(const struct sockaddr *address, int backlog, int *out);
+int nws__socket_accept(int listener, int *out);
+int nws__socket_connect(const struct sockaddr *address, socklen_t len,
+                        int *out);
 int nws__socket_error(int fd);
 long nws__socket_receive(int fd, void *out, size_t cap);
 long nws__socket_send(int fd, const uv_buf_t *bufs, unsigned count);

@@ -148,14 +148,18 @@ void nws__socket_close(int fd) {
 }
 
 static uint16_t port_of(const struct sockaddr_storage *address) {
+  struct sockaddr_in four;
+  struct sockaddr_in6 six;
   if (address->ss_family == AF_INET6) {
-    return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
+    memcpy(&six, address, sizeof(six));
+    return ntohs(six.sin6_port);
   }
-  return ntohs(((const struct sockaddr_in *)address)->sin_port);
+  memcpy(&four, address, sizeof(four));
+  return ntohs(four.sin_port);
 }
 
 int nws__socket_port(int fd, uint16_t *port) {
-  struct sockaddr_storage address;
+  struct sockaddr_storage address = {0};
   socklen_t len = sizeof(address);
   if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
     return failure();
@@ -181,7 +185,7 @@ static int host_of(const struct sockaddr_storage *address, int *brackets,
 
 /* The other end's address and port, as text. */
 int nws__socket_name(int fd, char *out, size_t cap) {
-  struct sockaddr_storage address;
+  struct sockaddr_storage address = {0};
   socklen_t len = sizeof(address);
   if (getpeername(fd, (struct sockaddr *)&address, &len) != 0) {
     return failure();

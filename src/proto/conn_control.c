@@ -132,7 +132,7 @@ int nws_conn_close(nws_conn *conn, unsigned code, nws_str reason, void *out,
   if (len < 0) {
     return len;
   }
-  if (cap < nws__conn_control_len(conn, (size_t)len)) {
+  if (out == NULL || cap < nws__conn_control_len(conn, (size_t)len)) {
     *out_len = nws__conn_control_len(conn, (size_t)len);
     return NWS_ERROR_BUFFER;
   }
@@ -239,7 +239,7 @@ int nws_conn_flush(nws_conn *conn, void *out, size_t cap, size_t *out_len) {
   while (conn->send_left == 0 && next_owed(conn, conn->flags, &frame)) {
     const size_t need = nws__conn_control_len(conn, frame.len);
     int len;
-    if (cap - *out_len < need) {
+    if (out == NULL || cap - *out_len < need) {
       if (*out_len == 0) {
         *out_len = need;
         return NWS_ERROR_BUFFER;

@@ -168,6 +168,14 @@ size_t nws_conn_send_room(const nws_conn *conn, size_t len) {
                                                   : SIZE_MAX;
 }
 
+/* What extensions cannot encode needs no more than it has. */
+static size_t room_for(const nws_conn *conn, const outgoing *frame,
+                       size_t len) {
+  return nws__is_control(frame->opcode) || frame->as_is
+             ? plain_room(conn, len)
+             : nws_conn_send_room(conn, len);
+}
+
 static int write_plain(const nws_conn *conn, outgoing *out, const void *payload,
                        size_t len, uint8_t *to, size_t *out_len) {
   int header_len;
@@ -232,10 +240,8 @@ int nws_conn_send(nws_conn *conn, unsigned what, const void *payload,
   if (status != NWS_OK) {
     return status;
   }
-  room = nws__is_control(frame.opcode) || frame.as_is
-             ? plain_room(conn, len)
-             : nws_conn_send_room(conn, len);
-  if (cap < room) {
+  room = room_for(conn, &frame, len);
+  if (out == NULL || cap < room) {
     *out_len = room;
     return NWS_ERROR_BUFFER;
   }
@@ -271,7 +277,7 @@ int nws_conn_send_begin(nws_conn *conn, unsigned what, uint64_t len, void *out,
     return status;
   }
   need = nws_frame_header_len(len, frame.frame.masked);
-  if (cap < need) {
+  if (out == NULL || cap < need) {
     *out_len = need;
     return NWS_ERROR_BUFFER;
   }
