@@ -83,6 +83,7 @@ typedef struct nws_conn_config {
   uint16_t opcodes_out; /**< bit n: reserved opcode n may be sent */
   const char *const *opcode_names; /**< 16 names for logs, entries may be NULL;
                                         NULL: "text", "ping", "0x3", … */
+  const char *const *rsv_names;    /**< the same, 3 for RSV1, RSV2 and RSV3 */
 
   const nws_random *random; /**< required for clients: a fresh masking key is
                                  drawn for each frame (RFC 6455 5.3) */
@@ -200,10 +201,8 @@ typedef struct nws_event {
 
 /* --- Life --- */
 
-/** sizeof(nws_conn) as the library was built. */
+/** sizeof(nws_conn) and sizeof(nws_spill) as the library was built. */
 NWS_API size_t nws_conn_size(void);
-
-/** sizeof(nws_spill) as the library was built. */
 NWS_API size_t nws_spill_size(void);
 
 /** Opens a connection, over whatever byte stream; a handshake is not needed.
@@ -217,8 +216,9 @@ NWS_API size_t nws_spill_size(void);
  *  @param count   how many, at most NWS_EXTENSIONS_MAX
  *  @return NWS_OK; NWS_ERROR_ARGUMENT; NWS_ERROR_CONFIG (opcodes or bits that
  *          cannot be enabled, or that two extensions own; a client without
- *          random source; decoding extensions without scratch). On failure the
- *          connection is all zero. */
+ *          random source, encode without its bound); NWS_ERROR_SCRATCH
+ *          (extensions decode, and there is none or too little). On failure
+ *          the connection is all zero. */
 NWS_API int nws_conn_init(nws_conn *conn, nws_role role,
                           const nws_conn_config *config,
                           nws_extension_use *uses, size_t count);
@@ -270,7 +270,8 @@ NWS_API int nws_conn_recv(nws_conn *conn, nws_input *in, nws_event *event);
  *  side, or the connection broke.
  *
  *  A peer that closed only its side can still be written to, so flush what is
- *  owed: the answer to its close, or, when none has come, a close with 1002.
+ *  owed: the answer to its close (with `manual_close` too, when it has not been
+ *  given), or, when none has come, a close with 1002.
  *
  *  @return NWS_OK when the peer's close frame had come; NWS_ERROR_EOF when it
  *          had not (RFC 6455 7.1.7); an earlier error; NWS_ERROR_ARGUMENT,
@@ -279,7 +280,7 @@ NWS_API int nws_conn_eof(nws_conn *conn);
 
 /* --- Sending --- */
 
-/* Joined to the opcode in `what`. Reserved bits join as NWS_RSV1 and so on. */
+/* Joined to the opcode in `what`, as reserved bits are (NWS_RSV1, …). */
 #define NWS_SEND_MORE 0x100u  /* this is not the last frame of the message */
 #define NWS_SEND_PLAIN 0x200u /* no extension may encode this message */
 
@@ -297,7 +298,7 @@ NWS_API int nws_conn_eof(nws_conn *conn);
  *  @param out_len  bytes written; with NWS_ERROR_BUFFER the most bytes needed
  *  @return NWS_OK; NWS_ERROR_STATE (not opened, ended, or a close frame was
  *          sent or is owed; pongs may still be sent until the peer's has come,
- * and with `manual_close` everything until it is answered);
+ *          and with `manual_close` everything until it is answered);
  *          NWS_ERROR_FRAME_OPEN, NWS_ERROR_MESSAGE_OPEN,
  *          NWS_ERROR_NO_MESSAGE, NWS_ERROR_OPCODE_DISABLED,
  *          NWS_ERROR_RSV_DISABLED, NWS_ERROR_CONTROL_LONG,
@@ -355,8 +356,8 @@ NWS_API int nws_conn_send_payload(nws_conn *conn, void *dst, const void *src,
 NWS_API int nws_conn_close(nws_conn *conn, unsigned code, nws_str reason,
                            void *out, size_t cap, size_t *out_len);
 
-/** How many bytes nws_conn_flush() would write at most; 0 when nothing is owed
- *  or a frame is open. */
+/** The most bytes nws_conn_flush() would write; 0: nothing, or a frame is open.
+ */
 NWS_API size_t nws_conn_owed(const nws_conn *conn);
 
 /** Writes the control frames that the engine owes the peer by itself: the pong
@@ -365,8 +366,7 @@ NWS_API size_t nws_conn_owed(const nws_conn *conn);
  *
  *  @param out      where the frames go
  *  @param cap      room at `out`; as many whole frames as fit are written
- *  @param out_len  bytes written; with NWS_ERROR_BUFFER what the next frame
- * needs
+ *  @param out_len  bytes written; with NWS_ERROR_BUFFER what the next one needs
  *  @return NWS_OK (also when nothing is owed, or a frame is open: 0 bytes);
  *          NWS_ERROR_BUFFER when not even one frame fits; NWS_ERROR_RANDOM;
  *          NWS_ERROR_ARGUMENT; NWS_ERROR_STATE. */
@@ -394,8 +394,8 @@ NWS_API int nws_conn_ping(nws_conn *conn, uint64_t now);
  *          NWS_ERROR_STATE (not opened). */
 NWS_API int nws_conn_tick(nws_conn *conn, uint64_t now, uint64_t *next);
 
-/** The last round-trip time in nanoseconds, measured by keep-alive pings and
- *  good to about a microsecond; 0 before the first. */
+/** The last round trip of a keep-alive ping in ns, good to about a microsecond;
+ *  0 before the first. */
 NWS_API uint64_t nws_conn_rtt(const nws_conn *conn);
 
 /* --- Questions --- */
@@ -423,7 +423,7 @@ typedef struct nws_fault {
                         their frame begins */
 } nws_fault;
 
-/** Gives the fault that ended the connection. */
+/** The fault that ended the connection. */
 NWS_API nws_fault nws_conn_fault(const nws_conn *conn);
 
 /** The status code of the peer's close frame: 1005 when it was empty, 1006 when
@@ -434,12 +434,16 @@ NWS_API unsigned nws_conn_close_code(const nws_conn *conn);
  *  empty, 1006 when none was sent. */
 NWS_API unsigned nws_conn_close_sent(const nws_conn *conn);
 
-/** Says whether the closing handshake was completed (RFC 6455 7.1.4). */
+/** Whether the closing handshake was completed (RFC 6455 7.1.4); 1 or 0. */
 NWS_API int nws_conn_clean(const nws_conn *conn);
 
 /** The name of an opcode on this connection, for logs; static or from the
  *  configuration. */
 NWS_API const char *nws_conn_opcode_name(const nws_conn *conn, unsigned opcode);
+
+/** The name of a reserved bit on this connection, for logs; static or from the
+ *  configuration; "" for anything but one of NWS_RSV1, NWS_RSV2, NWS_RSV3. */
+NWS_API const char *nws_conn_rsv_name(const nws_conn *conn, unsigned rsv);
 
 NWS_END_DECLS
 

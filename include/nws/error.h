@@ -135,8 +135,8 @@ typedef struct nws_error_info {
 
 /** Gives the row of an error.
  *  @param error  what a function returned; NWS_OK and positive values give the
- *                row of "no error", unknown negative ones a row named
- *                "unknown".
+ *                row of "no error", unknown negative ones (such as those of
+ *                errno) a row named "unknown", of no kind.
  *  @return a static row, never NULL. */
 NWS_API const nws_error_info *nws_error_get(int error);
 

@@ -46,6 +46,19 @@ NWS_API void nws_handshake_accept_key(nws_str key,
  *  @return 1 for a cookie, 0 at the end. Pieces without `=` are skipped. */
 NWS_API int nws_cookie_next(nws_str *rest, nws_str *name, nws_str *value);
 
+/** Watches the time of an opening handshake, which the connection that follows
+ *  knows nothing of.
+ *
+ *  @param started     when the transport was there, in ns
+ *  @param now         the time, in ns of the same clock
+ *  @param timeout_ms  how long it may take; 0: 10,000; UINT32_MAX: no limit
+ *  @param next        when to ask again, in ns; NWS_NEVER when there is no
+ * limit
+ *  @return NWS_OK; NWS_ERROR_HANDSHAKE_TIMEOUT (a server answers 408);
+ *          NWS_ERROR_ARGUMENT. */
+NWS_API int nws_handshake_tick(uint64_t started, uint64_t now,
+                               uint32_t timeout_ms, uint64_t *next);
+
 /* --- Client --- */
 
 /** What a client asks for. Everything is borrowed until the handshake is
@@ -110,7 +123,8 @@ NWS_API int nws_client_handshake_start(nws_client_handshake *hs,
 /** Like nws_client_handshake_start(), but gives the headers as a list, Host
  *  included; the request line is GET, path and query of the URI.
  *  @param out    room for `cap` headers; slices point into `hs` and the offer
- *  @param count  headers written; with NWS_ERROR_BUFFER the room needed */
+ *  @param count  headers written; with NWS_ERROR_BUFFER the room needed
+ *  @return as nws_client_handshake_start() */
 NWS_API int nws_client_handshake_start_headers(nws_client_handshake *hs,
                                                const nws_client_offer *offer,
                                                const nws_random *random,
@@ -129,7 +143,9 @@ NWS_API int nws_client_handshake_start_headers(nws_client_handshake *hs,
 NWS_API int nws_client_handshake_read(nws_client_handshake *hs,
                                       const char *data, size_t len);
 
-/** Reads a response that somebody else has parsed. */
+/** Reads a response that somebody else has parsed.
+ *  @param headers  `count` of them; borrowed as long as `hs` is looked at
+ *  @return as nws_client_handshake_read(), but never NWS_MORE */
 NWS_API int nws_client_handshake_read_headers(nws_client_handshake *hs,
                                               unsigned status,
                                               const nws_header *headers,
@@ -214,7 +230,8 @@ NWS_API int nws_server_handshake_read(nws_server_handshake *hs,
  *
  *  @param method   as received
  *  @param target   origin-form: path and query
- *  @param headers  `count` of them; borrowed as long as `hs` is looked at */
+ *  @param headers  `count` of them; borrowed as long as `hs` is looked at
+ *  @return as nws_server_handshake_read(), but never NWS_MORE */
 NWS_API int nws_server_handshake_read_headers(nws_server_handshake *hs,
                                               const nws_server_policy *policy,
                                               nws_str method, nws_str target,
@@ -253,6 +270,7 @@ typedef struct nws_acceptance {
  *  @param how  NULL for all defaults
  *  @param len  bytes written; with NWS_ERROR_BUFFER the bytes needed
  *  @return NWS_OK, `hs->subprotocol` and `hs->extensions` are now final;
+ *          NWS_ERROR_ARGUMENT;
  *          NWS_ERROR_STATE (no request was read well, or extended CONNECT);
  *          NWS_ERROR_NOT_OFFERED; NWS_ERROR_FIELD; NWS_ERROR_HEADER_RESERVED;
  *          NWS_ERROR_LENGTH; NWS_ERROR_MEMORY; NWS_ERROR_BUFFER. */
@@ -264,7 +282,9 @@ NWS_API int nws_server_handshake_accept(nws_server_handshake *hs,
  *  list. With extended CONNECT the status is 200 and Upgrade, Connection and
  *  Sec-WebSocket-Accept are left out (RFC 8441 5); otherwise it is 101.
  *  @param status  101 or 200
- *  @param out     room for `cap` headers; slices point into `hs` and `how` */
+ *  @param out     room for `cap` headers; slices point into `hs` and `how`
+ *  @param count   headers written; with NWS_ERROR_BUFFER the room needed
+ *  @return as nws_server_handshake_accept() */
 NWS_API int nws_server_handshake_accept_headers(nws_server_handshake *hs,
                                                 const nws_acceptance *how,
                                                 unsigned *status,

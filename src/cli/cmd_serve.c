@@ -24,6 +24,7 @@ typedef struct guest {
 } guest;
 
 struct server {
+  const char *program; /* as the user called it, so that it can be repeated */
   const char *command;
   nws_server_options options;
   nws_server_policy policy;
@@ -215,9 +216,10 @@ static void on_signal(uv_signal_t *handle, int number) {
     return;
   }
   s->interrupts++;
-  if (s->interrupts == 1 && !s->quiet && nws_server_peers(s->running) > 0) {
-    fprintf(stderr, "Closing %zu connections; once more drops them.\n",
-            nws_server_peers(s->running));
+  const size_t peers = nws_server_peers(s->running);
+  if (s->interrupts == 1 && !s->quiet && peers > 0) {
+    fprintf(stderr, "Closing %zu connection%s; once more drops them.\n", peers,
+            peers == 1 ? "" : "s");
   }
   nws_server_stop(s->running, NWS_CLOSE_GOING_AWAY);
 }
@@ -281,8 +283,8 @@ static void put_welcome(const server *s) {
   const char *right = v6 ? "]" : "";
   printf("Listening on %s%s%s:%u. Try it\n", left, s->address, right, port);
   printf("  in a browser:     http://%s%s%s:%u/\n", left, to, right, port);
-  printf("  in a terminal:    nws connect ws://%s%s%s:%u/\n", left, to, right,
-         port);
+  printf("  in a terminal:    %s connect ws://%s%s%s:%u/\n", s->program, left,
+         to, right, port);
   puts("Ctrl-C stops.");
   fflush(stdout);
 }
@@ -471,6 +473,7 @@ int nws__cli_serve(int argc, char **argv) {
   static server state;
   server *s = &state;
   set_defaults(s, argv[0]);
+  s->program = argv[-1]; /* main() passes what stands behind it */
   int option;
   while ((option = nws__cli_option(argc, argv, ":hl:p:o:s:qv", longs)) != -1) {
     if (option == 'h') {

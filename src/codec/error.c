@@ -230,8 +230,8 @@ static const nws_error_info table[] = {
 };
 
 /* Its number is one that no error has, lest it pass for the row of 0. */
-static const nws_error_info unknown =
-    USAGE(INT_MIN, "unknown", "unknown error number", "");
+static const nws_error_info unknown = {
+    INT_MIN, NWS_ERROR_KIND_NONE, "unknown", "unknown error number", "", 0, 0};
 
 static const size_t count = sizeof(table) / sizeof(table[0]);
 

@@ -162,7 +162,7 @@ static int take_groups(cursor *c, int gap) {
       return 0;
     }
     groups++;
-    if (groups + gap == 8 || !take(c, ':')) {
+    if (groups + gap >= 8 || !take(c, ':')) {
       break;
     }
     if (peek(c) == ']' || (gap && peek(c) == ':')) {
@@ -170,7 +170,7 @@ static int take_groups(cursor *c, int gap) {
     }
     gap = gap || take(c, ':');
   }
-  return peek(c) == ']' && (gap || groups == 8);
+  return peek(c) == ']' && (gap ? groups < 8 : groups == 8);
 }
 
 /* Takes an IPv6 address up to its bracket (RFC 3986 3.2.2): eight groups, or

@@ -151,6 +151,19 @@ const char *nws_conn_opcode_name(const nws_conn *conn, unsigned opcode) {
   return names[opcode];
 }
 
+const char *nws_conn_rsv_name(const nws_conn *conn, unsigned rsv) {
+  static const char *const names[] = {"rsv1", "rsv2", "rsv3"};
+  const unsigned index = rsv == NWS_RSV1 ? 0 : rsv == NWS_RSV2 ? 1 : 2;
+  if (rsv != NWS_RSV1 && rsv != NWS_RSV2 && rsv != NWS_RSV3) {
+    return "";
+  }
+  if (conn != NULL && conn->config != NULL && conn->config->rsv_names != NULL &&
+      conn->config->rsv_names[index] != NULL) {
+    return conn->config->rsv_names[index];
+  }
+  return names[index];
+}
+
 /* What is kept must have a place. */
 static int storage_valid(const nws_conn *conn) {
   if (conn->carry_len > NWS_FRAME_HEADER_MAX ||

@@ -24,12 +24,12 @@ int nws__conn_draw_key(const nws_conn *conn, uint8_t key[4]) {
   return random->fill(random->user, key, 4) == 0 ? NWS_OK : NWS_ERROR_RANDOM;
 }
 
-size_t nws__conn_control_len(const nws_conn *conn, size_t len) {
+static size_t control_len(const nws_conn *conn, size_t len) {
   return nws_frame_header_len(len, conn->role == NWS_ROLE_CLIENT) + len;
 }
 
-int nws__conn_write_control(const nws_conn *conn, unsigned opcode,
-                            const void *payload, size_t len, uint8_t *out) {
+static int write_control(const nws_conn *conn, unsigned opcode,
+                         const void *payload, size_t len, uint8_t *out) {
   nws_frame frame = {0};
   int header_len;
   frame.opcode = (uint8_t)opcode;
@@ -53,7 +53,8 @@ int nws__conn_write_control(const nws_conn *conn, unsigned opcode,
 
 /* --- Closing --- */
 
-void nws__conn_enter_closing(nws_conn *conn) {
+/* Leaves the open state, once and for all. */
+static void enter_closing(nws_conn *conn) {
   if (conn->state == NWS_STATE_OPEN) {
     conn->state = NWS_STATE_CLOSING;
     conn->timer_start = 0; /* set by the next tick */
@@ -63,11 +64,9 @@ void nws__conn_enter_closing(nws_conn *conn) {
 
 void nws__conn_settle(nws_conn *conn) {
   const unsigned both = NWS__CLOSE_SENT | NWS__CLOSE_GOT;
-  nws__conn_enter_closing(conn);
-  if ((conn->flags & both) == both) {
-    nws__clear(conn, NWS__PONG_OWED); /* nothing stands behind both closes */
-    conn->state = NWS_STATE_CLOSED;
-  } else if (nws_conn_finished(conn)) {
+  enter_closing(conn);
+  if ((conn->flags & both) == both || nws_conn_finished(conn)) {
+    nws__clear(conn, NWS__PONG_OWED); /* nothing stands behind the end */
     conn->state = NWS_STATE_CLOSED;
   }
 }
@@ -90,6 +89,21 @@ int nws__conn_fail(nws_conn *conn, int error, uint64_t offset) {
   return error;
 }
 
+static void owe_reply(nws_conn *conn) {
+  conn->code_out = conn->code_in;
+  nws__set(conn, NWS__CLOSE_OWED);
+}
+
+/* RFC 6455 5.5.1: a close is answered by one that echoes its code. */
+void nws__conn_got_close(nws_conn *conn, unsigned code) {
+  conn->code_in = (uint16_t)code;
+  nws__set(conn, NWS__CLOSE_GOT);
+  if (!nws__has(conn, NWS__CLOSE_SENT) && !conn->config->manual_close) {
+    owe_reply(conn);
+  }
+  nws__conn_settle(conn);
+}
+
 int nws_conn_eof(nws_conn *conn) {
   if (conn == NULL) {
     return NWS_ERROR_ARGUMENT;
@@ -98,8 +112,15 @@ int nws_conn_eof(nws_conn *conn) {
     return NWS_ERROR_STATE;
   }
   nws__set(conn, NWS__ENDED);
+  if (conn->phase == NWS__PHASE_FAULT_DUE) {
+    return nws__conn_fail(conn, conn->in.fault.error, conn->in.fault.at);
+  }
   if (conn->error == NWS_OK && !nws__has(conn, NWS__CLOSE_GOT)) {
     return nws__conn_fail(conn, NWS_ERROR_EOF, conn->received);
+  }
+  /* Whoever answers by hand and has not done so yet is too late. */
+  if (conn->error == NWS_OK && !nws__has(conn, NWS__CLOSE_SENT)) {
+    owe_reply(conn);
   }
   nws__conn_settle(conn);
   return conn->error;
@@ -132,12 +153,11 @@ int nws_conn_close(nws_conn *conn, unsigned code, nws_str reason, void *out,
   if (len < 0) {
     return len;
   }
-  if (out == NULL || cap < nws__conn_control_len(conn, (size_t)len)) {
-    *out_len = nws__conn_control_len(conn, (size_t)len);
+  if (out == NULL || cap < control_len(conn, (size_t)len)) {
+    *out_len = control_len(conn, (size_t)len);
     return NWS_ERROR_BUFFER;
   }
-  len = nws__conn_write_control(conn, NWS_OPCODE_CLOSE, payload, (size_t)len,
-                                out);
+  len = write_control(conn, NWS_OPCODE_CLOSE, payload, (size_t)len, out);
   if (len < 0) {
     return len;
   }
@@ -210,7 +230,7 @@ size_t nws_conn_owed(const nws_conn *conn) {
   }
   flags = conn->flags;
   while (next_owed(conn, flags, &frame)) {
-    total += nws__conn_control_len(conn, frame.len);
+    total += control_len(conn, frame.len);
     flags &= ~frame.flag;
   }
   return total;
@@ -237,7 +257,7 @@ int nws_conn_flush(nws_conn *conn, void *out, size_t cap, size_t *out_len) {
   }
   /* RFC 6455 5.4: control frames go between frames, never into one. */
   while (conn->send_left == 0 && next_owed(conn, conn->flags, &frame)) {
-    const size_t need = nws__conn_control_len(conn, frame.len);
+    const size_t need = control_len(conn, frame.len);
     int len;
     if (out == NULL || cap - *out_len < need) {
       if (*out_len == 0) {
@@ -246,8 +266,8 @@ int nws_conn_flush(nws_conn *conn, void *out, size_t cap, size_t *out_len) {
       }
       return NWS_OK;
     }
-    len = nws__conn_write_control(conn, frame.opcode, frame.payload, frame.len,
-                                  bytes + *out_len);
+    len = write_control(conn, frame.opcode, frame.payload, frame.len,
+                        bytes + *out_len);
     if (len < 0) {
       return *out_len > 0 ? NWS_OK : len;
     }

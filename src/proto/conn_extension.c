@@ -78,7 +78,7 @@ int nws__conn_ext_check(const nws_conn *conn) {
   }
   if (decoders > 0 &&
       (conn->config->scratch == NULL || conn->config->scratch_len < decoders)) {
-    return NWS_ERROR_CONFIG;
+    return NWS_ERROR_SCRATCH;
   }
   return NWS_OK;
 }

@@ -95,19 +95,11 @@ void nws__conn_skip_data(nws_conn *conn);
 /* Ends the parsing: the error sticks, its close frame is owed. Returns it. */
 int nws__conn_fail(nws_conn *conn, int error, uint64_t offset);
 
-/* Leaves the open state, once and for all. */
-void nws__conn_enter_closing(nws_conn *conn);
+/* Notes the peer's close frame, and owes the answer. */
+void nws__conn_got_close(nws_conn *conn, unsigned code);
 
 /* Notes what the close frames so far make of the state. */
 void nws__conn_settle(nws_conn *conn);
-
-/* Writes a control frame of `len` <= 125 bytes at `out`, which has room for
- * it, masked for clients. Returns its length, or NWS_ERROR_RANDOM. */
-int nws__conn_write_control(const nws_conn *conn, unsigned opcode,
-                            const void *payload, size_t len, uint8_t *out);
-
-/* How long such a frame is. */
-size_t nws__conn_control_len(const nws_conn *conn, size_t len);
 
 /* Draws a masking key for clients; servers get zeros. */
 int nws__conn_draw_key(const nws_conn *conn, uint8_t key[4]);

@@ -430,7 +430,9 @@ static int take_skipped(nws_conn *conn, nws_input *in, nws_event *event) {
 
 /* RFC 6455 5.5.3: the pong to the latest ping is the one that is owed. */
 static void owe_pong(nws_conn *conn, const uint8_t *payload, size_t len) {
-  memcpy(conn->spill->pong, payload, len);
+  if (len > 0) { /* an empty input may have no address */
+    memcpy(conn->spill->pong, payload, len);
+  }
   conn->spill->pong_len = (uint8_t)len;
   nws__set(conn, NWS__PONG_OWED);
 }
@@ -462,15 +464,8 @@ static int end_close(nws_conn *conn, nws_event *event, uint64_t now) {
     event->data += event->len - reason.len;
     event->len = reason.len;
   }
-  conn->code_in = event->code;
   conn->phase = NWS__PHASE_DRAIN;
-  nws__set(conn, NWS__CLOSE_GOT);
-  /* RFC 6455 5.5.1: answered by a close that echoes its code. */
-  if (!nws__has(conn, NWS__CLOSE_SENT) && !conn->config->manual_close) {
-    conn->code_out = conn->code_in;
-    nws__set(conn, NWS__CLOSE_OWED);
-  }
-  nws__conn_settle(conn);
+  nws__conn_got_close(conn, event->code);
   return NWS_EVENT_CLOSE;
 }
 

@@ -67,6 +67,9 @@ static int tick_open(nws_conn *conn, uint64_t now, uint64_t *next) {
   if (conn->heard == 0) {
     conn->heard = now;
   }
+  if (nws__has(conn, NWS__PING_OWED) && conn->send_left > 0) {
+    conn->timer_start = now; /* an open frame holds it back */
+  }
   if (nws__has(conn, NWS__PING_OUT) && conn->heard <= conn->timer_start) {
     *next = after(conn->timer_start, config->pong_timeout_ms,
                   PONG_TIMEOUT_MS_DEFAULT);
@@ -95,6 +98,9 @@ static int tick_closing(nws_conn *conn, uint64_t now, uint64_t *next) {
     return NWS_OK;
   }
   *next = NWS_NEVER;
+  if (nws__has(conn, NWS__CLOSE_OWED)) {
+    conn->code_out = 0; /* never sent, and owed no more */
+  }
   nws__clear(conn, NWS__CLOSE_OWED | NWS__PONG_OWED);
   nws__set(conn, NWS__ENDED);
   if (conn->error == NWS_OK && (conn->flags & both) != both) {

@@ -41,6 +41,9 @@ static int check_arguments(const nws_client_offer *offer,
 static int check_target(const nws_uri *uri, size_t *bad_at) {
   int cut;
   *bad_at = 0;
+  if (uri->path.ptr == NULL || (uri->query.ptr == NULL && uri->query.len > 0)) {
+    return NWS_ERROR_ARGUMENT;
+  }
   if (uri->path.len == 0 || uri->path.ptr[0] != '/') {
     return NWS_ERROR_FIELD;
   }
@@ -108,7 +111,7 @@ static int check_host(const nws_uri *uri, nws_str host, size_t *bad_at) {
 static int compose_host(const nws_uri *uri, nws__text *text, nws_str *host,
                         size_t *bad_at) {
   size_t from = text->len;
-  int rc = write_host(uri, text);
+  int rc = uri->host.ptr != NULL ? write_host(uri, text) : NWS_ERROR_ARGUMENT;
   if (rc != NWS_OK) {
     return rc;
   }

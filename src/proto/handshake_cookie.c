@@ -53,6 +53,9 @@ int nws_cookie_next(nws_str *rest, nws_str *name, nws_str *value) {
 nws_str nws_server_handshake_cookie(const nws_server_handshake *hs,
                                     nws_str name) {
   nws_str header = NWS__STR("Cookie");
+  if (hs == NULL) {
+    return nws_str_make(NULL, 0);
+  }
   const nws_header *headers = hs->head.headers;
   size_t count = hs->head.count;
   for (size_t i = nws_header_find(headers, count, header, 0); i < count;

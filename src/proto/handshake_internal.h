@@ -111,7 +111,7 @@ int nws__write_check_headers(const nws_header *headers, size_t count,
 int nws__write_check(nws_str text, uint8_t mask, size_t *bad_at);
 
 /* Writes a number; the slice points into `room`. */
-nws_str nws__write_decimal(uint64_t number, char room[20]);
+nws_str nws__write_decimal(size_t number, char room[20]);
 
 /* A text that is composed in a handshake's `text`. */
 typedef struct nws__text {

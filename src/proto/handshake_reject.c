@@ -83,7 +83,7 @@ static int prepare(const nws_rejection *why, reply *r) {
   /* RFC 9110 15.3.5, 15.3.6, 15.4.5 and 8.6 */
   r->has_body = r->status != 204 && r->status != 205 && r->status != 304;
   r->has_length = r->status != 204 && r->status != 304;
-  if (why->body.len > 0 && !r->has_body) {
+  if (why->body.len > 0 && (!r->has_body || why->body.ptr == NULL)) {
     return NWS_ERROR_ARGUMENT;
   }
   r->reason = why->reason.ptr != NULL ? why->reason : usual_reason(r->status);

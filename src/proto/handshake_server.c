@@ -370,7 +370,11 @@ int nws_server_handshake_read_headers(nws_server_handshake *hs,
 
 nws_str nws_server_handshake_header(const nws_server_handshake *hs,
                                     nws_str name) {
-  size_t index = nws_header_find(hs->head.headers, hs->head.count, name, 0);
+  size_t index;
+  if (hs == NULL) {
+    return nws_str_make(NULL, 0);
+  }
+  index = nws_header_find(hs->head.headers, hs->head.count, name, 0);
   return index < hs->head.count ? hs->head.headers[index].value
                                 : nws_str_make(NULL, 0);
 }
@@ -380,6 +384,9 @@ nws_str nws_server_handshake_header(const nws_server_handshake *hs,
 int nws_server_handshake_offered(const nws_server_handshake *hs, size_t *cursor,
                                  nws_str *name) {
   nws_str header = NWS__STR("Sec-WebSocket-Protocol");
+  if (hs == NULL || cursor == NULL || name == NULL) {
+    return 0;
+  }
   const nws_header *headers = hs->head.headers;
   size_t count = hs->head.count, base = 0;
   for (size_t i = nws_header_find(headers, count, header, 0); i < count;

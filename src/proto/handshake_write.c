@@ -41,6 +41,10 @@ void nws__sink_headers(nws__sink *sink, const nws_header *headers,
 }
 
 int nws__write_check(nws_str text, uint8_t mask, size_t *bad_at) {
+  if (text.ptr == NULL && text.len > 0) {
+    *bad_at = 0;
+    return NWS_ERROR_ARGUMENT;
+  }
   for (size_t i = 0; i < text.len; i++) {
     if (nws__chars[(uint8_t)text.ptr[i]] & mask) {
       continue;
@@ -105,7 +109,7 @@ int nws__write_check_headers(const nws_header *headers, size_t count,
   return NWS_OK;
 }
 
-nws_str nws__write_decimal(uint64_t number, char room[20]) {
+nws_str nws__write_decimal(size_t number, char room[20]) {
   size_t at = 20;
   do {
     room[--at] = (char)('0' + number % 10);

@@ -111,6 +111,7 @@ static void unknown_numbers(void **unused) {
     const nws_error_info *row = nws_error_get(numbers[i]);
     assert_string_equal(row->name, "unknown");
     assert_int_equal(row->error, INT_MIN);
+    assert_int_equal(row->kind, NWS_ERROR_KIND_NONE);
     assert_true(row->text[0] != '\0');
   }
 }

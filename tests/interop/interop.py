@@ -76,6 +76,8 @@ class Program:
 
     def __init__(self, *command, home=None):
         self.command = [str(part) for part in command]
+        # Chromium leaves its socket's folder behind in the temporary folder.
+        own = {"HOME": home, "TMPDIR": home} if home else {}
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             self.command,
@@ -84,7 +86,7 @@ class Program:
             stderr=self.errors,
             text=True,
             start_new_session=True,
-            env={**os.environ, **TOLD, **({"HOME": home} if home else {})},
+            env={**os.environ, **TOLD, **own},
         )
         self.lines = queue.Queue()
         self.reader = threading.Thread(target=self.read, daemon=True)

@@ -109,13 +109,13 @@ static void scratch_that_is_missing(void **unused) {
   (void)unused;
   ext_rig_make(&rig, &setup, SCRATCH);
   rig.config.scratch_len = 0;
-  assert_int_equal(opens(&rig), NWS_ERROR_CONFIG);
+  assert_int_equal(opens(&rig), NWS_ERROR_SCRATCH);
   rig.config.scratch_len = 1;
-  assert_int_equal(opens(&rig), NWS_ERROR_CONFIG);
+  assert_int_equal(opens(&rig), NWS_ERROR_SCRATCH);
   rig.config.scratch_len = 2;
   assert_int_equal(opens(&rig), NWS_OK);
   rig.config.scratch = NULL;
-  assert_int_equal(opens(&rig), NWS_ERROR_CONFIG);
+  assert_int_equal(opens(&rig), NWS_ERROR_SCRATCH);
   ext_rig_close(&rig);
   ext_rig_make(&rig, &plain, SCRATCH);
   free(rig.scratch);
