@@ -44,18 +44,13 @@ static int feed(nws_conn *conn, int fd, uint8_t *data, size_t len) {
   do {
     type = nws_conn_recv(conn, &in, &event);
     if (type == NWS_EVENT_DATA) { /* send the piece back, as a fragment */
-      unsigned first = event.flags & NWS_MESSAGE_BEGIN;
-      unsigned last = event.flags & NWS_MESSAGE_END;
-      unsigned what = (first ? event.opcode : NWS_OPCODE_CONTINUATION) |
-                      (last ? 0 : NWS_SEND_MORE);
-      int rc = nws_conn_send(conn, what, event.data, event.len, out,
-                             sizeof(out), &out_len);
-      if (rc == NWS_OK)
-        rc = write_all(fd, out, out_len);
-      if (rc != NWS_OK && rc != NWS_ERROR_STATE) /* that: closing already */
+      unsigned what = event.flags & NWS_MESSAGE_BEGIN ? event.opcode : 0;
+      unsigned more = event.flags & NWS_MESSAGE_END ? 0 : NWS_SEND_MORE;
+      if (nws_conn_send(conn, what | more, event.data, event.len, out,
+                        sizeof(out), &out_len) != NWS_OK ||
+          write_all(fd, out, out_len) != 0)
         return -1;
-    }
-    /* Pongs and close frames are owed, also after an error of the peer's. */
+    } /* pongs and close frames are owed, also after an error of the peer's */
     if (nws_conn_flush(conn, out, sizeof(out), &out_len) != NWS_OK ||
         write_all(fd, out, out_len) != 0)
       return -1;
