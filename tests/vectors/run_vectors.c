@@ -4,8 +4,7 @@
  *
  * Each vector's log must be the one that its file gives, and must be the same
  * whole, at every split in two, byte by byte and in random pieces, with the
- * spill area lent for good and lent on demand. Long inputs are split where it
- * matters only.
+ * spill area lent for good and lent on demand.
  */
 #include "vectors.h"
 
@@ -13,16 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Inputs up to this length are split everywhere. */
+/* Inputs beyond this length are long. */
 #define SHORT_MAX 4096
-#define RANDOM_RUNS 200
-/* How many offsets at the start and at the end of long inputs are split. */
+/* How many offsets at either end of a long input are split both ways. */
 #define EDGE 32
+/* How many times an input is cut in random places. */
+#define RANDOM_RUNS 200
+#define RANDOM_RUNS_LONG 10
 
 typedef struct tally {
   size_t cases;
   size_t runs;
   size_t failed;
+  bytes frame; /* room for the players */
 } tally;
 
 static bytes play(const vector *v, const manner *how, tally *to) {
@@ -30,7 +32,7 @@ static bytes play(const vector *v, const manner *how, tally *to) {
   if (v->handshake)
     handshake_play(v, how, &log);
   else
-    conn_play(v, how, &log);
+    conn_play(v, how, &to->frame, &log);
   to->runs++;
   return log;
 }
@@ -113,32 +115,40 @@ static int compare(const vector *v, const bytes *want, const bytes *got,
 
 /* --- Ways to cut --- */
 
-static int run_cuts(const vector *v, const bytes *whole, const size_t *cuts,
-                    size_t count, tally *to) {
-  for (int on_demand = 0; on_demand < 2; on_demand++) {
-    manner how = {cuts, count, on_demand};
-    bytes log = play(v, &how, to);
-    /* Between runs offsets of faults must agree, too. */
-    vector strict = *v;
-    strict.handshake = 0;
-    int differs = compare(&strict, whole, &log, &how);
-    bytes_free(&log);
-    if (differs)
-      return -1;
-  }
-  return 0;
+static int run_manner(const vector *v, const bytes *whole, const manner *how,
+                      tally *to) {
+  bytes log = play(v, how, to);
+  /* Between runs offsets of faults must agree, too. */
+  vector strict = *v;
+  strict.handshake = 0;
+  int differs = compare(&strict, whole, &log, how);
+  bytes_free(&log);
+  return differs;
 }
 
-static int worth_splitting(size_t at, size_t len) {
-  return len <= SHORT_MAX || at <= EDGE || len - at <= EDGE;
+static int run_cuts(const vector *v, const bytes *whole, const size_t *cuts,
+                    size_t count, tally *to) {
+  manner for_good = {cuts, count, 0};
+  manner on_demand = {cuts, count, 1};
+  int failed = run_manner(v, whole, &for_good, to);
+  return failed ? failed : run_manner(v, whole, &on_demand, to);
+}
+
+/* Long inputs have so many splits that lending for good and on demand take
+ * turns, but for the edges. */
+static int take_turns(size_t at, size_t len) {
+  return len > SHORT_MAX && at > EDGE && len - at > EDGE;
 }
 
 static int run_splits(const vector *v, const bytes *whole, tally *to) {
-  for (size_t at = 1; at < v->input.len; at++)
-    if (worth_splitting(at, v->input.len) &&
-        run_cuts(v, whole, &at, 1, to) != 0)
-      return -1;
-  return 0;
+  size_t len = v->input.len;
+  int failed = 0;
+  for (size_t at = 1; at < len && !failed; at++) {
+    manner how = {&at, 1, at % 2};
+    failed = take_turns(at, len) ? run_manner(v, whole, &how, to)
+                                 : run_cuts(v, whole, &at, 1, to);
+  }
+  return failed;
 }
 
 static uint32_t next_random(uint32_t *seed) {
@@ -156,7 +166,7 @@ static int run_pieces(const vector *v, const bytes *whole, tally *to) {
   int failed = 0;
   for (size_t run = 0; run <= RANDOM_RUNS && !failed; run++) {
     size_t count = 0;
-    if (run && (len < 3 || len > SHORT_MAX))
+    if (run && (len < 3 || (len > SHORT_MAX && run > RANDOM_RUNS_LONG)))
       break;
     uint32_t one_in = run ? 2 + next_random(&seed) % 16 : 1;
     for (size_t at = 1; at < len; at++)
@@ -190,11 +200,12 @@ static void run_vector(const vector *v, tally *to) {
 static int run_file(const char *path, tally *all) {
   vector *list = NULL;
   size_t count = 0;
-  tally here = {0, 0, 0};
+  tally here = {0};
   int unreadable = vectors_read(path, &list, &count);
   for (size_t i = 0; i < count; i++)
     run_vector(list + i, &here);
   vectors_free(list, count);
+  bytes_free(&here.frame);
   printf("[%s] %s: %zu cases, %zu runs, %zu failed\n",
          unreadable || here.failed ? "  FAILED  " : "    OK    ", path,
          here.cases, here.runs, here.failed);
@@ -205,7 +216,7 @@ static int run_file(const char *path, tally *all) {
 }
 
 int main(int argc, char **argv) {
-  tally all = {0, 0, 0};
+  tally all = {0};
   int unreadable = 0;
   if (argc < 2) {
     fprintf(stderr, "usage: run_vectors file.md ...\n");

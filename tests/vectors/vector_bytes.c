@@ -176,8 +176,12 @@ int bytes_expand(bytes *to, const char *text) {
 
 /* --- Writing it --- */
 
+/* Long payloads are rendered at every split: a block that equals the one
+ * behind it is the quick way to see that they hold one byte only. */
 static size_t run_at(const uint8_t *data, size_t len) {
   size_t run = 1;
+  if (memcmp(data, data + 1, len - 1) == 0)
+    return len;
   while (run < len && data[run] == data[0])
     run++;
   return run;

@@ -26,7 +26,7 @@ typedef struct player {
   nws_conn *conn;
   nws_spill *spill; /* lent at present */
   bytes *log;
-  bytes frame; /* payload of the frame that is arriving */
+  bytes *frame; /* payload of the frame that is arriving */
   uint64_t now;
   uint64_t message_len;
   uint8_t frame_opcode;
@@ -122,7 +122,7 @@ static void begin_piece(player *p, const nws_event *event) {
   }
   if (!p->in_frame) {
     p->frame_opcode = event->frame_opcode;
-    p->frame.len = 0;
+    p->frame->len = 0;
   }
   p->in_frame = p->in_message = 1;
   if (event->message_offset != p->message_len)
@@ -131,12 +131,12 @@ static void begin_piece(player *p, const nws_event *event) {
 
 static void take_data(player *p, const nws_event *event) {
   begin_piece(p, event);
-  bytes_add(&p->frame, event->data, event->len);
+  bytes_add(p->frame, event->data, event->len);
   p->message_len += event->len;
-  if (event->frame_len != p->frame.len + event->frame_left)
+  if (event->frame_len != p->frame->len + event->frame_left)
     bytes_print(p->log,
                 "INCONSISTENT %zu of %llu bytes of a frame came, %llu left\n",
-                p->frame.len, (unsigned long long)event->frame_len,
+                p->frame->len, (unsigned long long)event->frame_len,
                 (unsigned long long)event->frame_left);
   if (event->flags & NWS_FRAME_END) {
     if (event->frame_left)
@@ -145,8 +145,8 @@ static void take_data(player *p, const nws_event *event) {
     bytes_print(p->log, "frame");
     print_opcode(p->log, event->frame_opcode);
     print_rsv(p->log, event->rsv);
-    bytes_print(p->log, " len=%zu", p->frame.len);
-    print_payload(p->log, p->frame.data, p->frame.len);
+    bytes_print(p->log, " len=%zu", p->frame->len);
+    print_payload(p->log, p->frame->data, p->frame->len);
   }
   if (event->flags & NWS_MESSAGE_END) {
     if (p->in_frame)
@@ -187,10 +187,10 @@ static void take_control(player *p, const nws_event *event) {
 }
 
 static void log_partial(player *p) {
-  if (p->in_frame && p->frame.len) {
+  if (p->in_frame && p->frame->len) {
     bytes_print(p->log, "partial");
     print_opcode(p->log, p->frame_opcode);
-    print_payload(p->log, p->frame.data, p->frame.len);
+    print_payload(p->log, p->frame->data, p->frame->len);
   }
   p->in_frame = 0;
 }
@@ -490,8 +490,10 @@ static void play_input(player *p) {
   }
 }
 
-void conn_play(const vector *v, const manner *how, bytes *log) {
+void conn_play(const vector *v, const manner *how, bytes *frame, bytes *log) {
   player p = {.v = v, .how = how, .config = v->config, .log = log};
+  p.frame = frame;
+  frame->len = 0;
   p.random.fill = draw;
   p.random.user = &p;
   p.config.random = &p.random;
@@ -511,5 +513,4 @@ void conn_play(const vector *v, const manner *how, bytes *log) {
   }
   free(p.spill);
   free(p.conn);
-  bytes_free(&p.frame);
 }

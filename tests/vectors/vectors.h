@@ -71,7 +71,9 @@ typedef struct manner {
   int on_demand; /* 1: spill lent when asked for, flush frame by frame */
 } manner;
 
-void conn_play(const vector *v, const manner *how, bytes *log);
+/* The players add to `log`; `frame` is room that is kept from run to run, for
+ * there are many runs and payloads are long. */
+void conn_play(const vector *v, const manner *how, bytes *frame, bytes *log);
 void handshake_play(const vector *v, const manner *how, bytes *log);
 
 #endif
