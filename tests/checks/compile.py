@@ -1,6 +1,6 @@
 """The core compiles without a build system: cc -std=c11 -Iinclude -c.
 
-With every compiler at hand, for 64 bits, without a word of warning; and with
+With gcc and clang, for 64 bits, without a word of warning; and with
 -ffreestanding, which is what firmware is built with.
 """
 

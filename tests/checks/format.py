@@ -1,10 +1,11 @@
 """clang-format has nothing to say.
 
-Versions of clang-format differ in their opinions, so only the one that the
-project uses is asked; with another, the check is skipped.
+Versions of clang-format differ in their opinions, so it must be the one that the
+project uses.
 """
 
 import re
+import shutil
 import sys
 import house
 
@@ -14,11 +15,12 @@ SUFFIXES = [".c", ".h", ".cpp"]
 
 
 def tool():
-    for name in house.at_hand(f"clang-format-{VERSION}", "clang-format"):
-        version = house.run([name, "--version"])[1]
-        if re.search(rf"version {VERSION}\.", version):
-            return name
-    return None
+    for name in (f"clang-format-{VERSION}", "clang-format"):
+        if shutil.which(name):
+            version = house.run([name, "--version"])[1]
+            if re.search(rf"version {VERSION}\.", version):
+                return name
+    sys.exit(f"{sys.argv[0]}: clang-format {VERSION} is not installed")
 
 
 def check(root):
@@ -35,7 +37,4 @@ def self_test():
 
 
 if __name__ == "__main__":
-    if not tool():
-        print(f"no clang-format {VERSION}")
-        sys.exit(house.EXIT_SKIP)
     house.main(check, self_test)

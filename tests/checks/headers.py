@@ -26,7 +26,7 @@ GUARD = re.compile(r"^#ifndef (NWS_[A-Z0-9_]+_H)\n#define \1\n", re.M)
 
 
 def compile_alone(root, path):
-    for compiler in house.at_hand(*WAYS):
+    for compiler in house.need(*WAYS):
         for way in WAYS[compiler]:
             # Included twice, so that a missing guard shows.
             twice = ["-include", path, "-include", path, "/dev/null"]
@@ -56,10 +56,8 @@ def self_test():
     def header(name, body):
         return f"#ifndef NWS_{name}_H\n#define NWS_{name}_H\n{body}\n#endif\n"
 
-    present = house.at_hand(*WAYS)
-    plusplus = [c for c in present if c.endswith("++")]
-    documented = ["Wdocumentation"] if "clang" in present else []
-    undeclared = [c for c in present for _ in WAYS[c]]
+    plusplus = [c for c in WAYS if c.endswith("++")]
+    undeclared = [c for c in WAYS for _ in WAYS[c]]
     house.try_on(
         check,
         {
@@ -76,7 +74,7 @@ def self_test():
         "no guard NWS_BARE_H",
         *["alone.h" for _ in undeclared],
         *["plus.h" for _ in plusplus],
-        *["lies.h" for _ in documented],
+        "lies.h",
     )
 
 

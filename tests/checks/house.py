@@ -20,8 +20,6 @@ CORE_FOLDERS = ["src/codec", "src/proto"]
 # The headers of the layers above the core; all others are the core's.
 NET_HEADERS = {"net.h"}
 
-EXIT_SKIP = 77
-
 
 def files(root, *suffixes, below="."):
     """The project's own files below a folder, in a stable order."""
@@ -30,9 +28,10 @@ def files(root, *suffixes, below="."):
     while pending:
         folder = pending.pop()
         for path in folder.iterdir() if folder.is_dir() else []:
+            if path.name in SKIPPED:
+                continue  # also where it is a link to somewhere else
             if path.is_dir() and not path.is_symlink():
-                if path.name not in SKIPPED:
-                    pending.append(path)
+                pending.append(path)
             elif not suffixes or path.suffix in suffixes:
                 found.append(path)
     return sorted(found)
@@ -69,14 +68,18 @@ def without_comments(text):
     return token.sub(blank, text)
 
 
-def at_hand(*names):
-    """Those of the programs that are installed."""
-    return [name for name in names if shutil.which(name)]
+def need(*names):
+    """The programs, all of which must be installed: what cannot be looked at has
+    not passed."""
+    for name in names:
+        if not shutil.which(name):
+            sys.exit(f"{sys.argv[0]}: {name} is not installed")
+    return list(names)
 
 
 def compilers():
-    """Every C compiler at hand; never none."""
-    return at_hand("gcc", "clang") or ["cc"]
+    """The C compilers that everything must please."""
+    return need("gcc", "clang")
 
 
 def run(command, **options):
@@ -115,9 +118,23 @@ def try_on(check, tree, *expected):
         )
 
 
+def try_files():
+    """Fails unless files() passes by what others made, links included."""
+    with tempfile.TemporaryDirectory() as root:
+        plant(root, {"src/a.c": "", "build/b.c": "", "elsewhere/c.c": ""})
+        pathlib.Path(root, "src/node_modules").symlink_to("../elsewhere")
+        pathlib.Path(root, "src/kept.c").symlink_to("a.c")
+        found = [name(root, path) for path in files(root, below="src")]
+        found += [name(root, path) for path in files(root, below=".")]
+    expected = ["src/a.c", "src/kept.c"]
+    if found != [*expected, "elsewhere/c.c", *expected]:
+        sys.exit(f"{sys.argv[0]}: does not work: finds the files {found}")
+
+
 def main(check, self_test):
     if len(sys.argv) != 2:
         sys.exit(f"usage: {sys.argv[0]} root-of-the-tree")
+    try_files()
     self_test()
     findings = check(pathlib.Path(sys.argv[1]).resolve())
     for finding in findings:

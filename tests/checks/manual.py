@@ -1,6 +1,5 @@
 """mandoc finds nothing to complain about in the manual pages."""
 
-import sys
 import house
 
 
@@ -8,7 +7,7 @@ def check(root):
     pages = [p for p in house.files(root) if p.suffix in {".1", ".3", ".7"}]
     if not pages:
         return ["no manual pages found"]
-    command = ["mandoc", "-T", "lint", "-W", "warning", *pages]
+    command = [*house.need("mandoc"), "-T", "lint", "-W", "warning", *pages]
     code, said = house.run(command)
     return said.splitlines() or [f"mandoc: exit {code}"] if code else []
 
@@ -21,7 +20,4 @@ def self_test():
 
 
 if __name__ == "__main__":
-    if not house.at_hand("mandoc"):
-        print("no mandoc")
-        sys.exit(house.EXIT_SKIP)
     house.main(check, self_test)
