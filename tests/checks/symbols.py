@@ -2,7 +2,9 @@
 
 The core is freestanding: compiled at -O2, as shipped, it may want nothing but
 memcpy, memmove, memset and memcmp (which compilers call on their own account
-too), and may own no variable that can be written. Of every library, all that
+too), and may own no variable that can be written. The same holds on 32 bits,
+where 64-bit arithmetic is easily a call, with no C library but those four
+functions. Of every library, all that
 is global begins with nws_, and the symbols of the shared form are those that
 its public headers declare, no more and no fewer.
 """
@@ -15,20 +17,39 @@ import house
 WANTED = {"memcpy", "memmove", "memset", "memcmp", "_GLOBAL_OFFSET_TABLE_"}
 FLAGS = ["-O2", "-DNDEBUG", "-fPIC", "-fvisibility=hidden", "-DNWS_BUILDING"]
 DECLARED = re.compile(r"\bNWS_API\b[^;{]*?\b(nws_[a-z0-9_]+)\s*\(", re.S)
+# Processors of 32 bits whose compilers bring no headers of a C library.
+SMALL = ["i386-none-elf", "riscv32-none-elf"]
+SMALL_FLAGS = ["-O2", "-DNDEBUG", "-ffreestanding", "-nostdlibinc"]
+STRING_H = """#include <stddef.h>
+void *memcpy(void *, const void *, size_t);
+void *memmove(void *, const void *, size_t);
+void *memset(void *, int, size_t);
+int memcmp(const void *, const void *, size_t);
+"""
+# Small variables have sections of their own on some processors.
+WRITABLE = (".data", ".bss", ".sdata", ".sbss", ".tdata", ".tbss", "*COM*")
 # What every shared object has, however it was linked.
 USUAL = {"_init", "_fini", "_edata", "_end", "__bss_start"}
 
 
-def build(root, sources, command, out):
-    """Compiles sources, and links the shared library of them."""
+def compile_all(root, sources, command, out):
+    """Compiles sources; gives the objects, and what the compiler had to say."""
     objects = []
     for source in sources:
         target = os.path.join(out, source.stem + ".o")
-        each = [*command, *FLAGS, f"-I{root}/include", "-c", source]
+        each = [*command, f"-I{root}/include", "-c", source]
         code, said = house.run([*each, "-o", target])
         if code:
-            return objects, None, [said]
+            return objects, [said]
         objects.append(target)
+    return objects, []
+
+
+def build(root, sources, command, out):
+    """Compiles sources, and links the shared library of them."""
+    objects, failures = compile_all(root, sources, [*command, *FLAGS], out)
+    if failures:
+        return objects, None, failures
     library = os.path.join(out, "library.so")
     code, said = house.run([command[0], "-shared", "-o", library, *objects])
     return objects, library, [said] if code else []
@@ -48,7 +69,7 @@ def symbols(path, *options):
 def writable(section):
     if section.startswith(".data.rel.ro"):
         return False  # constant once the loader has filled in its pointers
-    return section.startswith((".data", ".bss", ".tdata", ".tbss", "*COM*"))
+    return section.startswith(WRITABLE)
 
 
 def look_at_names(objects):
@@ -97,6 +118,17 @@ def check_library(root, command, sources, headers, freestanding):
     return [f"{command[0]}: {finding}" for finding in findings]
 
 
+def check_small(root, target, sources):
+    with tempfile.TemporaryDirectory() as out:
+        with open(os.path.join(out, "string.h"), "w") as header:
+            header.write(STRING_H)
+        command = [*house.need("clang"), f"--target={target}", "-std=c11"]
+        command += [*SMALL_FLAGS, "-isystem", out]
+        objects, failures = compile_all(root, sources, command, out)
+        findings = failures or list(look_at_freedom(objects))
+    return [f"{target}: {finding}" for finding in findings]
+
+
 def check(root):
     core = house.core_sources(root)
     net = house.files(root, ".c", below="src/net")
@@ -107,6 +139,8 @@ def check(root):
         findings += check_library(
             root, command, core, house.core_headers(root), freestanding=True
         )
+    for target in SMALL:
+        findings += check_small(root, target, core)
     if net:
         code, flags = house.run(["pkg-config", "--cflags", "libuv"])
         command = [house.compilers()[0], "-std=gnu11", *flags.split()]
@@ -125,6 +159,11 @@ def self_test():
         "nws_hidden: exported, not declared",
         "nws_absent: declared, not defined",
     ]
+    small = [
+        "b.o: wants __udivdi3",
+        *faults[:2],
+        "a.o: wants malloc",
+    ]
     names = house.compilers()
     house.try_on(
         check,
@@ -138,11 +177,15 @@ def self_test():
             'static const char *const names[] = {"a", "b"};\n'
             "NWS_API void *nws_a(void) { return stray(); }\n"
             "void *stray(void) { return malloc(nws_b() + names[nws_b()][0]); }\n",
-            "src/proto/b.c": "int nws_b(void);\nint nws_b(void) { return 3; }\n",
+            "src/proto/b.c": "int nws_b(void);\nint nws_b(void) { return 3; }\n"
+            "unsigned long long nws_c(unsigned long long, unsigned long long);\n"
+            "unsigned long long nws_c(unsigned long long a, unsigned long long b)"
+            " { return a / b; }\n",
             "include/nws/net.h": "#include <nws/a.h>\nNWS_API int nws_n(void);\n",
             "src/net/n.c": "#include <nws/net.h>\n#include <stdlib.h>\nint n;\n",
         },
         *[f"{name}: {fault}" for name in names for fault in faults],
+        *[f"{target}: {fault}" for target in SMALL for fault in small],
         f"{names[0]}: n.o: n is global, not named nws_",
         f"{names[0]}: nws_n: declared, not defined",
     )
