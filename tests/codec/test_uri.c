@@ -1,25 +1,11 @@
 /* test_uri.c - ws and wss addresses: how they are taken apart, and which byte
  * is named when they are refused.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "../assert_str.h"
+
 #include <stdlib.h>
-#include <string.h>
 #include <nws/error.h>
 #include <nws/uri.h>
-
-static void assert_str(nws_str got, const char *want) {
-  if (want == NULL) {
-    assert_null(got.ptr);
-    return;
-  }
-  assert_non_null(got.ptr);
-  assert_int_equal(got.len, strlen(want));
-  assert_memory_equal(got.ptr, want, got.len);
-}
 
 typedef struct good_case {
   const char *text, *userinfo, *host, *path, *query;

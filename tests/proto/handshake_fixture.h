@@ -5,13 +5,9 @@
 #ifndef HANDSHAKE_FIXTURE_H
 #define HANDSHAKE_FIXTURE_H
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "../assert_str.h"
+
 #include <stdlib.h>
-#include <string.h>
 #include <nws/handshake.h>
 
 /* RFC 6455 1.3: base64 of "the sample nonce", and the answer to it. */
@@ -29,16 +25,6 @@ enum { UNTOUCHED = 0xee, ROOM = 8192 };
 
 static inline int is_in(const char *set, int byte) {
   return byte > 0 && byte < 0x80 && strchr(set, byte) != NULL;
-}
-
-static inline void assert_str(nws_str got, const char *want) {
-  if (want == NULL) {
-    assert_null(got.ptr);
-    return;
-  }
-  assert_non_null(got.ptr);
-  assert_int_equal(got.len, strlen(want));
-  assert_memory_equal(got.ptr, want, got.len);
 }
 
 static inline int is_untouched(const void *area, size_t len) {
