@@ -1,6 +1,6 @@
-/* test_conn_states.c - every call in every state, with what it must give
- * written out; what a connection may be opened with; close frames that we
- * send; and NULL wherever a pointer goes.
+/* test_conn_states.c - every call in every state and at every kind of byte that
+ * can come next, with what it must give written out; what a connection may be
+ * opened with; close frames that we send; and NULL wherever a pointer goes.
  */
 #include "conn_help.h"
 
@@ -48,6 +48,45 @@ static void message_open_out(end *e) {
 static void message_open_in(end *e) {
   open_server(e);
   assert_int_equal(end_hear(e, 1, "a", 1), 0);
+}
+
+/* Hears the first bytes of a frame. */
+static void hear_part(end *e, unsigned first, const char *payload, size_t len,
+                      size_t part) {
+  uint8_t b[64];
+  assert_true(part < put_peer(e, b, first, payload, len));
+  assert_int_equal(end_feed(e, b, part, NULL), 0);
+}
+
+static void header_cut(end *e) {
+  open_server(e);
+  hear_part(e, FIN | 2, "abcde", 5, 1);
+}
+
+static void data_cut(end *e) {
+  open_server(e);
+  hear_part(e, FIN | 2, "abcde", 5, 8);
+}
+
+/* Two bytes of a ping's three have come, and lie in the spill. */
+static void control_cut(end *e) {
+  open_server(e);
+  hear_part(e, FIN | 9, "abc", 3, 8);
+}
+
+static void pong_owed(end *e) {
+  open_server(e);
+  assert_int_equal(end_hear(e, FIN | 9, "abc", 3), 0);
+}
+
+/* What stands before the bad byte has been delivered. */
+static void fault_due(end *e) {
+  uint8_t b[64];
+  nws_event event;
+  open_server(e);
+  nws_input in = {b, put_peer(e, b, FIN | 1, "ab\xff", 3), 0};
+  assert_int_equal(nws_conn_recv(&e->conn, &in, &event), NWS_EVENT_DATA);
+  assert_int_equal(event.len, 2);
 }
 
 static void close_sent(end *e) {
@@ -135,7 +174,9 @@ static void close_timeout(end *e) {
 #define PTIME NWS_ERROR_PONG_TIMEOUT
 #define CTIME NWS_ERROR_CLOSE_TIMEOUT
 #define DATA NWS_EVENT_DATA
+#define PING NWS_EVENT_PING
 #define PONG NWS_EVENT_PONG
+#define TEXT NWS_ERROR_TEXT
 
 typedef struct wanted {
   void (*reach)(end *e);
@@ -164,6 +205,23 @@ static const wanted table[] = {
      MSG, 0, 0, 0, MSG, NOFRM, 0,
      0, 0, 0, 0, 1006, 1006, NWS_STATE_OPEN},
     {message_open_in, 1, PONG, CROSS, ENDED, 0, 0, 0,
+     0, NOMSG, 0, 0, 0, NOFRM, 0,
+     0, 0, 0, 0, 1006, 1006, NWS_STATE_OPEN},
+    /* Whatever comes next belongs to the frame that has been cut. */
+    {header_cut, 1, DATA, DATA, ENDED, 0, 0, 0,
+     0, NOMSG, 0, 0, 0, NOFRM, 0,
+     0, 0, 0, 0, 1006, 1006, NWS_STATE_OPEN},
+    {data_cut, 1, DATA, DATA, ENDED, 0, 0, 0,
+     0, NOMSG, 0, 0, 0, NOFRM, 0,
+     0, 0, 0, 0, 1006, 1006, NWS_STATE_OPEN},
+    {control_cut, 0, PING, PING, ENDED, 0, 0, 0,
+     0, NOMSG, 0, 0, 0, NOFRM, 0,
+     0, 0, 0, 0, 1006, 1006, NWS_STATE_OPEN},
+    {pong_owed, 0, PONG, DATA, ENDED, 0, 0, 0,
+     0, NOMSG, 0, 0, 0, NOFRM, 0,
+     1, 0, 0, 0, 1006, 1006, NWS_STATE_OPEN},
+    /* Open until the fault is met: what was delivered can be answered. */
+    {fault_due, 1, TEXT, TEXT, TEXT, 0, 0, 0,
      0, NOMSG, 0, 0, 0, NOFRM, 0,
      0, 0, 0, 0, 1006, 1006, NWS_STATE_OPEN},
     {close_sent, 1, PONG, 0, ENDED, 0, STATE, 0,
@@ -213,6 +271,12 @@ static void reach(const wanted *row, end *e) {
   assert_true(nws__conn_valid(&e->conn));
 }
 
+/* Wants what a call gave, and a connection in good order behind it. */
+static void expect(const end *e, int got, int want) {
+  assert_int_equal(got, want);
+  assert_true(nws__conn_valid(&e->conn));
+}
+
 /* Calls that take bytes or tell of time. */
 static void receiving_calls(const wanted *row) {
   uint8_t b[64], out[512];
@@ -221,23 +285,25 @@ static void receiving_calls(const wanted *row) {
   size_t len;
   end e;
   reach(row, &e);
-  assert_int_equal(nws_conn_lend(&e.conn, &e.spill), row->lend);
+  expect(&e, nws_conn_lend(&e.conn, &e.spill), row->lend);
   assert_ptr_equal(nws_conn_reclaim(&e.conn), row->lend == 1 ? &e.spill : NULL);
+  assert_true(nws__conn_valid(&e.conn));
   reach(row, &e);
   nws_input in = {b, put_peer(&e, b, FIN | 10, "x", 1), 0};
-  assert_int_equal(nws_conn_recv(&e.conn, &in, &event), row->recv_pong);
+  expect(&e, nws_conn_recv(&e.conn, &in, &event), row->recv_pong);
   reach(row, &e);
   in = (nws_input){b, put_peer(&e, b, FIN | 2, "x", 1), 0};
-  assert_int_equal(nws_conn_recv(&e.conn, &in, &event), row->recv_data);
+  expect(&e, nws_conn_recv(&e.conn, &in, &event), row->recv_data);
   reach(row, &e);
-  assert_int_equal(nws_conn_eof(&e.conn), row->eof);
+  expect(&e, nws_conn_eof(&e.conn), row->eof);
+  expect(&e, nws_conn_eof(&e.conn), row->eof);
   reach(row, &e);
-  assert_int_equal(nws_conn_flush(&e.conn, out, 512, &len), row->flush);
+  expect(&e, nws_conn_flush(&e.conn, out, 512, &len), row->flush);
   assert_int_equal(len > 0, row->owed);
   reach(row, &e);
-  assert_int_equal(nws_conn_ping(&e.conn, 1), row->ping);
+  expect(&e, nws_conn_ping(&e.conn, 1), row->ping);
   reach(row, &e);
-  assert_int_equal(nws_conn_tick(&e.conn, 1, &next), row->tick);
+  expect(&e, nws_conn_tick(&e.conn, 1, &next), row->tick);
 }
 
 static void sending_calls(const wanted *row) {
@@ -249,21 +315,33 @@ static void sending_calls(const wanted *row) {
   end e;
   for (size_t i = 0; i < 4; i++) {
     reach(row, &e);
-    assert_int_equal(nws_conn_send(&e.conn, whats[i], "x", 1, out, 512, &len),
-                     want[i]);
+    expect(&e, nws_conn_send(&e.conn, whats[i], "x", 1, out, 512, &len),
+           want[i]);
     assert_int_equal(len > 0, want[i] == NWS_OK);
-    assert_true(nws__conn_valid(&e.conn));
   }
   reach(row, &e);
-  assert_int_equal(nws_conn_send_begin(&e.conn, 2, 5, out, 14, &len),
-                   row->begin);
+  expect(&e, nws_conn_send_begin(&e.conn, 2, 5, out, 14, &len), row->begin);
   reach(row, &e);
-  assert_int_equal(nws_conn_send_payload(&e.conn, out, out, 1), row->payload);
+  expect(&e, nws_conn_send_payload(&e.conn, out, out, 1), row->payload);
   reach(row, &e);
-  assert_int_equal(
-      nws_conn_close(&e.conn, 1001, nws_str_of("bye"), out, 512, &len),
-      row->close);
-  assert_true(nws__conn_valid(&e.conn));
+  expect(&e, nws_conn_close(&e.conn, 1001, nws_str_of("bye"), out, 512, &len),
+         row->close);
+}
+
+/* Memory that was a connection becomes another, of which nothing is left. */
+static void opened_again(const wanted *row) {
+  static const nws_conn zero;
+  nws_conn fresh;
+  end e;
+  assert_int_equal(nws_conn_init(&fresh, NWS_ROLE_SERVER, NULL, NULL, 0),
+                   NWS_OK);
+  reach(row, &e);
+  expect(&e, nws_conn_init(&e.conn, NWS_ROLE_SERVER, NULL, NULL, 0), NWS_OK);
+  assert_memory_equal(&e.conn, &fresh, sizeof(fresh));
+  reach(row, &e);
+  expect(&e, nws_conn_init(&e.conn, NWS_ROLE_CLIENT, NULL, NULL, 0),
+         NWS_ERROR_CONFIG);
+  assert_memory_equal(&e.conn, &zero, sizeof(zero));
 }
 
 static void questions(const wanted *row) {
@@ -291,6 +369,7 @@ static void every_call_in_every_state(void **unused) {
   for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
     receiving_calls(&table[i]);
     sending_calls(&table[i]);
+    opened_again(&table[i]);
     questions(&table[i]);
   }
 }
@@ -450,6 +529,29 @@ static void opcode_names(void **unused) {
   assert_non_null(nws_conn_opcode_name(&named.conn, UINT32_MAX));
 }
 
+static void rsv_names(void **unused) {
+  static const unsigned bits[] = {NWS_RSV1, NWS_RSV2, NWS_RSV3};
+  static const char *const standard[] = {"rsv1", "rsv2", "rsv3"};
+  const char *names[3] = {[1] = "urgent"};
+  end plain = {0}, named = {.config = {.rsv_names = names}};
+  (void)unused;
+  open_server(&plain);
+  open_server(&named);
+  for (size_t i = 0; i < 3; i++) {
+    assert_string_equal(nws_conn_rsv_name(NULL, bits[i]), standard[i]);
+    assert_string_equal(nws_conn_rsv_name(&plain.conn, bits[i]), standard[i]);
+    assert_string_equal(nws_conn_rsv_name(&named.conn, bits[i]),
+                        names[i] ? names[i] : standard[i]);
+  }
+  for (unsigned rsv = 0; rsv < 512; rsv++) {
+    if (rsv != bits[0] && rsv != bits[1] && rsv != bits[2]) {
+      assert_string_equal(nws_conn_rsv_name(&named.conn, rsv), "");
+    }
+  }
+  memset(&plain.conn, 0, sizeof(plain.conn));
+  assert_string_equal(nws_conn_rsv_name(&plain.conn, NWS_RSV1), "rsv1");
+}
+
 /* --- Closing --- */
 
 static void close_codes(void **unused) {
@@ -561,6 +663,7 @@ int main(void) {
       cmocka_unit_test(questions_without_connection),
       cmocka_unit_test(opening),
       cmocka_unit_test(opcode_names),
+      cmocka_unit_test(rsv_names),
       cmocka_unit_test(close_codes),
       cmocka_unit_test(close_refuses),
       cmocka_unit_test(only_pongs_after_close),
