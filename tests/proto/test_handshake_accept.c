@@ -130,8 +130,47 @@ static void refused_acceptances(void **state) {
   assert_no_accept(&hs, NULL, NWS_ERROR_STATE);
 }
 
-/* Every byte value in the name and value of a header, and in the subprotocol:
- * what is written is one head with that header in it, or nothing. */
+/* Accepts into text and into a list, which must both be refused with the same
+ * error, or be one head of `count` headers that are the same in both; the last
+ * of them is `last`. Each way has a handshake of its own. */
+static void assert_both_ways(nws_server_handshake *text_hs,
+                             nws_server_handshake *list_hs,
+                             const nws_acceptance *how, int rc, size_t count,
+                             nws_header last) {
+  char out[ROOM];
+  nws_header list[8], parsed[8];
+  size_t len = 0, list_count = 0;
+  unsigned status = 0;
+  memset(list, UNTOUCHED, sizeof list);
+  assert_int_equal(nws_server_handshake_accept_headers(list_hs, how, &status,
+                                                       list, 8, &list_count),
+                   rc);
+  if (rc != NWS_OK) {
+    assert_no_accept(text_hs, how, rc);
+    assert_int_equal(list_hs->error_at, text_hs->error_at);
+    assert_true(is_untouched(list, sizeof list));
+    return;
+  }
+  assert_int_equal(
+      nws_server_handshake_accept(text_hs, how, out, sizeof out, &len), NWS_OK);
+  nws_http_head head;
+  memset(&head, 0, sizeof head);
+  head.headers = parsed;
+  head.max_headers = 8;
+  assert_int_equal(nws_http_parse_response(&head, out, len), NWS_OK);
+  assert_int_equal(head.len, len);
+  assert_int_equal(head.count, count);
+  assert_int_equal(list_count, count);
+  for (size_t i = 0; i < count; i++) {
+    assert_true(nws_str_equal(parsed[i].name, list[i].name));
+    assert_true(nws_str_equal(parsed[i].value, list[i].value));
+  }
+  assert_true(nws_str_equal(parsed[count - 1].name, last.name));
+  assert_true(nws_str_equal(parsed[count - 1].value, last.value));
+}
+
+/* Every byte value in the name and value of a header: what is written is one
+ * head with that header in it, or nothing. */
 static void all_bytes_in_acceptance(void **state) {
   (void)state;
   for (int byte = 0; byte < 256; byte++) {
@@ -149,28 +188,78 @@ static void all_bytes_in_acceptance(void **state) {
         header.name = nws_str_make(text, 1);
         good = is_in(TCHARS, byte);
       }
-      nws_server_handshake hs;
+      nws_server_handshake hs, other;
       assert_int_equal(read_text(&hs, NULL, GOOD END), NWS_OK);
-      if (!good) {
-        assert_no_accept(&hs, &how, NWS_ERROR_FIELD);
+      assert_int_equal(read_text(&other, NULL, GOOD END), NWS_OK);
+      assert_both_ways(&hs, &other, &how, good ? NWS_OK : NWS_ERROR_FIELD, 4,
+                       header);
+      if (!good)
         assert_int_equal(hs.error_at, place % 3);
-        continue;
-      }
-      char out[ROOM];
-      size_t len = 0;
-      assert_int_equal(
-          nws_server_handshake_accept(&hs, &how, out, sizeof out, &len),
-          NWS_OK);
-      nws_header headers[8];
-      nws_http_head head;
-      memset(&head, 0, sizeof head);
-      head.headers = headers;
-      head.max_headers = 8;
-      assert_int_equal(nws_http_parse_response(&head, out, len), NWS_OK);
-      assert_int_equal(head.len, len);
-      assert_int_equal(head.count, 4);
-      assert_true(nws_str_equal(headers[3].name, header.name));
-      assert_true(nws_str_equal(headers[3].value, mine));
+    }
+  }
+}
+
+/* Reads a request, given as a list, that offers a subprotocol. */
+static int read_offer(nws_server_handshake *hs, const nws_server_policy *policy,
+                      nws_str offered, nws_header list[6]) {
+  static const char *const lines[][2] = {
+      {"Host", "h"},
+      {"Upgrade", "websocket"},
+      {"Connection", "Upgrade"},
+      {"Sec-WebSocket-Key", SAMPLE_KEY},
+      {"Sec-WebSocket-Version", "13"},
+      {"Sec-WebSocket-Protocol", ""},
+  };
+  for (size_t i = 0; i < 6; i++) {
+    list[i].name = nws_str_of(lines[i][0]);
+    list[i].value = nws_str_of(lines[i][1]);
+  }
+  list[5].value = offered;
+  memset(hs, 0, sizeof *hs);
+  return nws_server_handshake_read_headers(hs, policy, nws_str_of("GET"),
+                                           nws_str_of("/"), list, 6);
+}
+
+/* A name that is a token is agreed on where both sides say it; any other is
+ * not, whoever says it. */
+static void check_subprotocol(nws_str name, int good) {
+  const nws_str offers[] = {nws_str_of("aaa"), name};
+  const nws_header last = {nws_str_of("Sec-WebSocket-Protocol"), name};
+  const nws_header none = {nws_str_of("Sec-WebSocket-Accept"),
+                           nws_str_of(SAMPLE_ACCEPT)};
+  nws_server_policy policy = {.size = sizeof policy};
+  policy.subprotocols = &name;
+  policy.subprotocol_count = 1;
+  nws_acceptance chosen = {.size = sizeof chosen, .subprotocol = name};
+  for (size_t i = 0; i < 2; i++) {
+    nws_server_handshake hs, other;
+    const int agreed = good && nws_str_equal(name, offers[i]);
+    nws_header list[6];
+    const int rc = read_offer(&hs, &policy, offers[i], list);
+    assert_int_equal(read_offer(&other, &policy, offers[i], list), rc);
+    if (rc != NWS_OK) {
+      assert_true(i == 1 && !good);
+      assert_int_equal(rc, NWS_ERROR_SUBPROTOCOL);
+      continue;
+    }
+    if (agreed)
+      assert_true(nws_str_equal(hs.subprotocol, name));
+    else
+      assert_null(hs.subprotocol.ptr);
+    if (!agreed)
+      assert_both_ways(&hs, &other, &chosen, NWS_ERROR_NOT_OFFERED, 0, none);
+    assert_both_ways(&hs, &other, agreed ? &chosen : NULL, NWS_OK,
+                     agreed ? 4 : 3, agreed ? last : none);
+  }
+}
+
+static void all_bytes_in_subprotocol(void **state) {
+  (void)state;
+  for (int byte = 0; byte < 256; byte++) {
+    for (int place = 0; place < 3; place++) {
+      char text[3] = {'a', 'a', 'a'};
+      text[place] = (char)byte;
+      check_subprotocol(nws_str_make(text, 3), is_in(TCHARS, byte));
     }
   }
 }
@@ -326,6 +415,7 @@ int main(void) {
       cmocka_unit_test(accepting),
       cmocka_unit_test(refused_acceptances),
       cmocka_unit_test(all_bytes_in_acceptance),
+      cmocka_unit_test(all_bytes_in_subprotocol),
       cmocka_unit_test(agreeing_on_extensions),
       cmocka_unit_test(failing_extensions),
       cmocka_unit_test(all_bytes_in_extension),

@@ -168,14 +168,18 @@ static void refused_rejections(void **state) {
 static void all_bytes_in_rejection(void **state) {
   (void)state;
   for (int byte = 0; byte < 256; byte++) {
-    for (int where = 0; where < 4; where++) {
-      char text[3] = {'a', (char)byte, 'b'};
+    for (int i = 0; i < 12; i++) {
+      const int where = i / 3, place = i % 3;
+      char text[3] = {'a', 'b', 'c'};
+      text[place] = (char)byte;
       nws_str mine = nws_str_make(text, 3);
       nws_header header = {nws_str_of("X-Mine"), nws_str_of("y")};
       nws_rejection why = {.size = sizeof why, .status = 400};
       why.headers = &header;
       why.header_count = 1;
       int good = byte >= 0x80 || is_in(VCHARS " \t", byte);
+      if (where == 1 && place != 1)
+        good = byte >= 0x80 || is_in(VCHARS, byte);
       if (where == 0)
         why.reason = mine;
       else if (where == 1)
@@ -206,6 +210,10 @@ static void all_bytes_in_rejection(void **state) {
         assert_memory_equal(out + head.len, text, 3);
       if (where == 0)
         assert_true(nws_str_equal(head.reason, mine));
+      else if (where == 1)
+        assert_true(nws_str_equal(headers[3].value, mine));
+      else if (where == 2)
+        assert_true(nws_str_equal(headers[3].name, mine));
     }
   }
 }

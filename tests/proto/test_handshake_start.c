@@ -205,6 +205,39 @@ static void assert_safe(const fixture *f, field where, nws_str text) {
   assert_true(nws_str_equal(headers[index].value, text));
 }
 
+/* Starting into a list gives what starting into text gives: the same headers,
+ * or the same refusal of the same byte. */
+static void assert_same_in_list(fixture *f) {
+  nws_client_handshake list;
+  nws_header got[16], want[16];
+  nws_http_head head;
+  size_t count = 0;
+  const int rc = start(f);
+  memset(&list, UNTOUCHED, sizeof list);
+  memset(got, UNTOUCHED, sizeof got);
+  assert_int_equal(nws_client_handshake_start_headers(&list, &f->offer,
+                                                      &f->random, got,
+                                                      COUNT_OF(got), &count),
+                   rc);
+  assert_int_equal(list.error_at, f->hs.error_at);
+  if (rc != NWS_OK) {
+    assert_true(is_untouched(got, sizeof got));
+    return;
+  }
+  memset(&head, 0, sizeof head);
+  head.headers = want;
+  head.max_headers = COUNT_OF(want);
+  assert_int_equal(nws_http_parse_request(&head, f->out, f->len), NWS_OK);
+  assert_int_equal(count, head.count);
+  for (size_t i = 0; i < count; i++) {
+    nws_str value = got[i].value;
+    while (value.len > 0 && is_in(" \t", value.ptr[value.len - 1]))
+      value.len--; /* of an extension's list, as in assert_safe() */
+    assert_true(nws_str_equal(got[i].name, want[i].name));
+    assert_true(nws_str_equal(value, want[i].value));
+  }
+}
+
 static void check_byte(size_t index, int byte) {
   int alive = 0;
   size_t at;
@@ -232,6 +265,7 @@ static void check_byte(size_t index, int byte) {
   if (good) {
     assert_int_equal(start(&f), NWS_OK);
     assert_safe(&f, where, nws_str_make(text, len));
+    assert_same_in_list(&f);
     return;
   }
   assert_no_start(&f, NWS_ERROR_FIELD);
@@ -240,6 +274,19 @@ static void check_byte(size_t index, int byte) {
    * wrong, and an extension's text has tests of its own. */
   if (where != EXTENSION && byte != '%' && !(where == HOST_IPV6 && byte == ':'))
     assert_int_equal(f.hs.error_at, at);
+  assert_same_in_list(&f);
+}
+
+/* What is in a URI for the caller's eyes does not go out. */
+static void all_bytes_in_userinfo(void **state) {
+  (void)state;
+  for (int byte = 0; byte < 256; byte++) {
+    const char text[3] = {'a', (char)byte, 'b'};
+    fixture f;
+    ready(&f);
+    f.uri.userinfo = nws_str_make(text, 3);
+    assert_request(&f, "GET / HTTP/1.1\r\nHost: h\r\n" CORE "\r\n");
+  }
 }
 
 static void all_bytes_in_all_fields(void **state) {
@@ -511,6 +558,7 @@ int main(void) {
       cmocka_unit_test(largest_request),
       cmocka_unit_test(hosts_and_targets),
       cmocka_unit_test(all_bytes_in_all_fields),
+      cmocka_unit_test(all_bytes_in_userinfo),
       cmocka_unit_test(refused_fields),
       cmocka_unit_test(reserved_headers),
       cmocka_unit_test(wrong_offers),
