@@ -387,6 +387,27 @@ static void fault_after_our_close(void **unused) {
   }
 }
 
+/* A fault behind our own close ends everything: a pong that was still owed is
+ * so no longer, for the transport is to be closed. */
+static void nothing_owed_once_failed(void **unused) {
+  uint8_t out[512];
+  (void)unused;
+  for (int i = 0; i < 4; i++) {
+    end e = {.lazy = i / 2};
+    end_open(&e, both_roles[i % 2]);
+    say_close(&e, 1000);
+    assert_int_equal(end_hear(&e, FIN | 9, "ping", 4), 0);
+    assert_true(nws_conn_owed(&e.conn) > 0);
+    assert_int_equal(end_hear(&e, FIN | 3, "", 0), NWS_ERROR_OPCODE);
+    assert_int_equal(nws_conn_finished(&e.conn), 1);
+    assert_int_equal(nws_conn_owed(&e.conn), 0);
+    assert_int_equal(end_flush(&e, out), 0);
+    assert_int_equal(nws_conn_state(&e.conn), NWS_STATE_CLOSED);
+    /* In end_feed() the lazy one has got its spill back already. */
+    assert_ptr_equal(nws_conn_reclaim(&e.conn), e.lazy ? NULL : &e.spill);
+  }
+}
+
 /* The limit counts within a second of the clock, and only with a clock. */
 static void control_limit(void **unused) {
   (void)unused;
@@ -529,24 +550,77 @@ static void eof_with_reply_owed(void **unused) {
   }
 }
 
-/* An end of file is NWS_OK only once both closes have gone. */
+/* An end of file is NWS_OK when the peer's close has come, and clean once both
+ * closes have gone. */
 static void eof_tells_clean(void **unused) {
   uint8_t out[512];
   (void)unused;
   for (size_t r = 0; r < 2; r++) {
-    end sent = {0}, manual = {.config = {.manual_close = 1}};
-    end_open(&sent, both_roles[r]);
-    say_close(&sent, 1000);
-    assert_int_equal(nws_conn_eof(&sent.conn), NWS_ERROR_EOF);
-    assert_int_equal(end_flush(&sent, out), 0);
-    assert_int_equal(nws_conn_finished(&sent.conn), 1);
-    assert_int_equal(nws_conn_state(&sent.conn), NWS_STATE_CLOSED);
-    assert_int_equal(nws_conn_clean(&sent.conn), 0);
+    end e = {0};
+    end_open(&e, both_roles[r]);
+    say_close(&e, 1000);
+    assert_int_equal(nws_conn_eof(&e.conn), NWS_ERROR_EOF);
+    assert_int_equal(end_flush(&e, out), 0);
+    assert_int_equal(nws_conn_finished(&e.conn), 1);
+    assert_int_equal(nws_conn_state(&e.conn), NWS_STATE_CLOSED);
+    assert_int_equal(nws_conn_clean(&e.conn), 0);
+  }
+}
 
-    end_open(&manual, both_roles[r]);
-    end_hear(&manual, FIN | 8, "\x03\xe8", 2);
-    assert_int_equal(nws_conn_eof(&manual.conn), NWS_OK);
-    assert_int_equal(nws_conn_clean(&manual.conn), 0);
+/* Who answers closes by hand and has not done so when the transport ends is too
+ * late: the echo is owed then. */
+static void eof_before_manual_close(void **unused) {
+  static const struct {
+    const char *payload;
+    size_t len;
+    unsigned code;
+  } rows[] = {{"\x03\xe8", 2, 1000}, {"\x0f\xa0why", 5, 4000}, {"", 0, 1005}};
+  (void)unused;
+  for (size_t i = 0; i < 6; i++) {
+    uint8_t out[140];
+    size_t n;
+    end e = {.config = {.manual_close = 1}};
+    end_open(&e, both_roles[i % 2]);
+    assert_int_equal(
+        end_hear(&e, FIN | 8, rows[i / 2].payload, rows[i / 2].len), 0);
+    assert_int_equal(nws_conn_owed(&e.conn), 0);
+    assert_int_equal(nws_conn_eof(&e.conn), NWS_OK);
+    assert_true(nws__conn_valid(&e.conn));
+    assert_int_equal(nws_conn_clean(&e.conn), 0);
+    assert_int_equal(nws_conn_finished(&e.conn), 0);
+    assert_int_equal(
+        nws_conn_close(&e.conn, 1001, nws_str_of(NULL), out, 140, &n),
+        NWS_ERROR_STATE);
+    expect_owed(&e, NWS_OPCODE_CLOSE, rows[i / 2].payload,
+                rows[i / 2].len > 2 ? 2 : rows[i / 2].len);
+    assert_int_equal(nws_conn_close_sent(&e.conn), rows[i / 2].code);
+    assert_int_equal(nws_conn_finished(&e.conn), 1);
+    assert_int_equal(nws_conn_clean(&e.conn), 1);
+    assert_int_equal(nws_conn_eof(&e.conn), NWS_OK);
+  }
+}
+
+/* The transport ends when good bytes have been delivered and the bad one behind
+ * them has not been reported: that is the fault, not the end. */
+static void eof_while_a_fault_is_due(void **unused) {
+  (void)unused;
+  for (size_t r = 0; r < 2; r++) {
+    uint8_t b[32];
+    nws_event event;
+    end e = {0};
+    end_open(&e, both_roles[r]);
+    nws_input in = {b, put_peer(&e, b, FIN | 1, "good\xff", 5), 0};
+    const size_t len = in.len;
+    assert_int_equal(end_take(&e, &in, &event), NWS_EVENT_DATA);
+    assert_int_equal(event.len, 4);
+    assert_int_equal(nws_conn_state(&e.conn), NWS_STATE_OPEN);
+    assert_int_equal(nws_conn_eof(&e.conn), NWS_ERROR_TEXT);
+    assert_int_equal(nws_conn_fault(&e.conn).error, NWS_ERROR_TEXT);
+    assert_int_equal(nws_conn_fault(&e.conn).offset, len - 1);
+    assert_int_equal(end_take(&e, &in, &event), NWS_ERROR_TEXT);
+    assert_int_equal(nws_conn_eof(&e.conn), NWS_ERROR_TEXT);
+    expect_close(&e, 1007);
+    assert_int_equal(nws_conn_finished(&e.conn), 1);
   }
 }
 
@@ -565,6 +639,7 @@ int main(void) {
       cmocka_unit_test(good_bytes_come_first),
       cmocka_unit_test(relaxed_on_request),
       cmocka_unit_test(fault_after_our_close),
+      cmocka_unit_test(nothing_owed_once_failed),
       cmocka_unit_test(control_limit),
       cmocka_unit_test(fragments_are_counted),
       cmocka_unit_test(limits_of_length),
@@ -573,6 +648,8 @@ int main(void) {
       cmocka_unit_test(eof_while_open),
       cmocka_unit_test(eof_with_reply_owed),
       cmocka_unit_test(eof_tells_clean),
+      cmocka_unit_test(eof_before_manual_close),
+      cmocka_unit_test(eof_while_a_fault_is_due),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -306,6 +306,29 @@ static void spill_refused(void **unused) {
   expect_owed(&e, NWS_OPCODE_PONG, "abc", 3);
 }
 
+/* The header of an empty ping uses its input up; what the spill is then lent
+ * for may come without bytes, and so without an address. */
+static void empty_ping_from_no_input(void **unused) {
+  (void)unused;
+  for (size_t r = 0; r < 2; r++) {
+    uint8_t b[16];
+    nws_event event;
+    end e = {.lazy = 1};
+    end_open(&e, r ? NWS_ROLE_SERVER : NWS_ROLE_CLIENT);
+    nws_input in = {b, put_peer(&e, b, FIN | 9, "", 0), 0};
+    assert_int_equal(nws_conn_recv(&e.conn, &in, &event), NWS_ERROR_SPILL);
+    assert_int_equal(in.len, 0);
+    in.data = NULL;
+    assert_int_equal(nws_conn_recv(&e.conn, &in, &event), NWS_ERROR_SPILL);
+    assert_int_equal(nws_conn_lend(&e.conn, &e.spill), 1);
+    assert_int_equal(nws_conn_recv(&e.conn, &in, &event), NWS_EVENT_PING);
+    assert_true(nws__conn_valid(&e.conn));
+    assert_int_equal(event.len, 0);
+    assert_int_equal(nws_conn_recv(&e.conn, &in, &event), 0);
+    expect_owed(&e, NWS_OPCODE_PONG, "", 0);
+  }
+}
+
 static void reclaimed_unless_needed(void **unused) {
   uint8_t b[64], out[512];
   end e = {.lazy = 1};
@@ -582,6 +605,7 @@ int main(void) {
       cmocka_unit_test(control_at_every_cut),
       cmocka_unit_test(whole_control_needs_no_spill),
       cmocka_unit_test(spill_refused),
+      cmocka_unit_test(empty_ping_from_no_input),
       cmocka_unit_test(reclaimed_unless_needed),
       cmocka_unit_test(million_pings),
       cmocka_unit_test(million_frames_small_stack),

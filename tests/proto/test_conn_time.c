@@ -123,6 +123,37 @@ static void traffic_counts_as_life(void **unused) {
   }
 }
 
+/* A ping that an open frame of ours holds back has not been written, so that
+ * nothing is late, however long the frame takes; its time runs from when the
+ * frame has ended. */
+static void open_frame_holds_ping_back(void **unused) {
+  (void)unused;
+  for (int i = 0; i < 4; i++) {
+    uint8_t out[16], payload[125];
+    size_t len;
+    uint64_t now = T0 + ms(INTERVAL);
+    end e = start(both_roles[i % 2]);
+    end_open(&e, e.role);
+    expect_tick(&e, T0, NWS_OK, T0 + ms(INTERVAL));
+    assert_int_equal(nws_conn_send_begin(&e.conn, 2, 100, out, 14, &len),
+                     NWS_OK);
+    if (i / 2) {
+      assert_int_equal(nws_conn_ping(&e.conn, now), NWS_OK);
+    }
+    for (size_t left = 100; left > 0; left--) {
+      expect_tick(&e, now, NWS_OK, now + ms(PONG));
+      assert_int_equal(nws_conn_owed(&e.conn), 0);
+      assert_int_equal(nws_conn_send_payload(&e.conn, out, "x", 1), NWS_OK);
+      now += left % 2 ? ms(PONG) : ms(INTERVAL) * 50;
+    }
+    /* The frame is over: now it goes out, and now it can be late. */
+    const uint64_t last = now - ms(PONG);
+    assert_int_equal(take_ping(&e, payload), 4);
+    expect_tick(&e, now - 1, NWS_OK, last + ms(PONG));
+    expect_tick(&e, now, NWS_ERROR_PONG_TIMEOUT, now + ms(CLOSING));
+  }
+}
+
 /* No answer: the connection has failed, and 1011 is its last word. */
 static void pong_timeout(void **unused) {
   (void)unused;
@@ -278,6 +309,8 @@ static void reply_never_flushed(void **unused) {
     assert_int_equal(nws_conn_owed(&e.conn), 0);
     assert_int_equal(nws_conn_finished(&e.conn), 1);
     assert_int_equal(nws_conn_clean(&e.conn), 0);
+    assert_int_equal(nws_conn_close_sent(&e.conn), 1006); /* never went out */
+    assert_int_equal(nws_conn_close_code(&e.conn), fault ? 1006 : 1005);
     assert_int_equal(nws_conn_fault(&e.conn).error,
                      fault ? NWS_ERROR_OPCODE : NWS_ERROR_CLOSE_TIMEOUT);
   }
@@ -440,6 +473,7 @@ int main(void) {
       cmocka_unit_test(ping_when_silent),
       cmocka_unit_test(traffic_postpones_ping),
       cmocka_unit_test(traffic_counts_as_life),
+      cmocka_unit_test(open_frame_holds_ping_back),
       cmocka_unit_test(pong_timeout),
       cmocka_unit_test(ping_on_request),
       cmocka_unit_test(ping_right_after_traffic),
