@@ -552,6 +552,96 @@ static void headers_are_shown(void **unused) {
   ext_bytes_free(&stream);
 }
 
+/* --- Work --- */
+
+/* A decoder that copies, `grows` times over, and counts what it is shown. */
+typedef struct counter {
+  unsigned grows;
+  unsigned left; /* copies of the byte at hand still to be given */
+  uint64_t calls;
+  uint64_t shown;
+} counter;
+
+static int count_frame(void *state, const nws_frame *frame) {
+  (void)state;
+  return (frame->opcode & 8) != 0 ? NWS_EXTENSION_PASS
+                                  : NWS_EXTENSION_TRANSFORM;
+}
+
+static int count_decode(void *state, nws_extension_data *data) {
+  counter *c = state;
+  c->calls++;
+  c->shown += data->in_len;
+  while (data->in_len > 0 && data->out_len < data->out_cap) {
+    c->left = c->left > 0 ? c->left : c->grows;
+    data->out[data->out_len++] = *data->in;
+    if (--c->left == 0) {
+      data->in++;
+      data->in_len--;
+    }
+  }
+  return data->in_len > 0 ? NWS_MORE : NWS_OK;
+}
+
+/* Receives a masked message of one frame; gives how long it was, decoded. */
+static uint64_t count_message(counter *c, size_t len, size_t scratch_len) {
+  static const nws_extension ext = {.size = sizeof(ext),
+                                    .name = "x-count",
+                                    .rsv = NWS_RSV1,
+                                    .frame_in = count_frame,
+                                    .decode = count_decode};
+  uint8_t *scratch = malloc(scratch_len);
+  nws_extension_use use = {.ext = &ext, .state = c};
+  nws_conn_config config = {.size = sizeof(config),
+                            .max_frame = NWS_UNLIMITED,
+                            .max_message = NWS_UNLIMITED,
+                            .scratch = scratch,
+                            .scratch_len = scratch_len};
+  ext_bytes payload = {0}, stream = {0};
+  nws_conn conn;
+  nws_event event;
+  uint64_t total = 0;
+  int type;
+  assert_non_null(scratch);
+  ext_bytes_fill(&payload, 'x', len);
+  ext_frame(&stream, FIN | BINARY, payload.data, len, 1);
+  assert_int_equal(nws_conn_init(&conn, NWS_ROLE_SERVER, &config, &use, 1),
+                   NWS_OK);
+  nws_input in = {stream.data, stream.len, 0};
+  while ((type = nws_conn_recv(&conn, &in, &event)) > 0) {
+    for (size_t i = 0; i < event.len; i++) {
+      assert_int_equal(event.data[i], 'x');
+    }
+    total += event.len;
+  }
+  assert_int_equal(type, 0);
+  ext_bytes_free(&payload);
+  ext_bytes_free(&stream);
+  free(scratch);
+  return total;
+}
+
+/* What a decoder leaves is masked again and shown again. That is done for about
+ * as much as fits into the scratch, not for all that has arrived, so that large
+ * inputs cost no more for each byte than small ones. */
+static void work_is_linear(void **unused) {
+  static const size_t scratches[] = {1, 64, 1000, 4096};
+  static const unsigned growths[] = {1, 3, 100};
+  enum { LEN = 1 << 18, WINDOW_MIN = 64 };
+  (void)unused;
+  for (size_t i = 0; i < 12; i++) {
+    const size_t scratch_len = scratches[i / 3];
+    const size_t window = scratch_len > WINDOW_MIN ? scratch_len : WINDOW_MIN;
+    counter c = {.grows = growths[i % 3]};
+    /* Few bytes where each gives much: the test should be quick, too. */
+    const size_t len = LEN / c.grows / (window / scratch_len);
+    const uint64_t total = count_message(&c, len, scratch_len);
+    assert_int_equal(total, len * (uint64_t)c.grows);
+    assert_true(c.calls <= total / scratch_len + len / window + 4);
+    assert_true(c.shown <= c.calls * window);
+  }
+}
+
 int ext_recv_tests(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(time_is_a_control_event),
@@ -575,6 +665,7 @@ int ext_recv_tests(void) {
       cmocka_unit_test(large_frames),
       cmocka_unit_test(closing_amid_what_is_encoded),
       cmocka_unit_test(headers_are_shown),
+      cmocka_unit_test(work_is_linear),
   };
   return cmocka_run_group_tests_name("receiving", tests, NULL, NULL);
 }
