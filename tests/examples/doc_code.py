@@ -17,8 +17,10 @@ Documents are README.md and docs/**/*.md. Each block fenced as ```c is one of:
   a program       anything else: it is compiled as it is, and linked.
 
 The code in the first comment of a public header, indented by five spaces, is a
-fragment for tests/examples/header_NAME.c.in. In fragments a paragraph that
-begins with `static` or `#` goes to @FILE@, and lines of `...` count for nothing.
+fragment for tests/examples/header_NAME.c.in, which is a program: it is linked and
+run, and exits with 0 when the code did what it is there for. In fragments a
+paragraph that begins with `static` or `#` goes to @FILE@, and lines of `...`
+count for nothing.
 """
 
 import pathlib
@@ -46,8 +48,8 @@ def line_of(text, at):
 # --- Compiling ---
 
 
-def compile_code(root, code, links, *more):
-    """Compiles C code; gives what the compilers said, or None."""
+def compile_code(root, code, links, *more, runs=False):
+    """Compiles C code, and may run it; gives what went wrong, or None."""
     with tempfile.TemporaryDirectory() as folder:
         source = pathlib.Path(folder, "code.c")
         source.write_text(code)
@@ -57,6 +59,9 @@ def compile_code(root, code, links, *more):
             status, said = house.run(command)
             if status or said:
                 return f"{compiler}: {said}"
+            status, said = house.run([f"{folder}/out"], timeout=60) if runs else (0, "")
+            if status or said:
+                return f"{compiler}: runs, and ends with {status} {said}"
     return None
 
 
@@ -70,7 +75,8 @@ def split_fragment(code):
     return "\n\n".join(outside), "\n\n".join(inside)
 
 
-def check_fragment(root, name, code):
+def check_fragment(root, name, code, links=None):
+    """Compiles a fragment within its frame; with `links` that is a program."""
     frame = root / FRAMES / f"{name}.c.in"
     if not frame.exists():
         return f"needs {FRAMES}/{name}.c.in"
@@ -80,7 +86,9 @@ def check_fragment(root, name, code):
         if part and place not in text:
             return f"needs a line {place} in {frame.name}"
         text = text.replace(place, part)
-    return compile_code(root, text, [], "-c", *UNUSED)
+    if links is None:
+        return compile_code(root, text, [], "-c", *UNUSED)
+    return compile_code(root, text, links, *UNUSED, runs=True)
 
 
 # --- Documents ---
@@ -143,13 +151,14 @@ def header_code(text):
     return "\n".join(lines).strip("\n") + "\n" if any(lines) else ""
 
 
-def check_header(root, path):
+def check_header(root, path, links):
     code = header_code(path.read_text())
     frame = root / FRAMES / f"header_{path.stem}.c.in"
     where = house.name(root, path)
     if not code and frame.exists():
         yield f"{where}: has no code for {frame.name}"
-    fault = check_fragment(root, frame.name[: -len(".c.in")], code) if code else None
+    name = frame.name.removesuffix(".c.in")
+    fault = check_fragment(root, name, code, links) if code else None
     if fault:
         yield f"{where}: {fault}"
 
@@ -160,7 +169,7 @@ def check(root, links=()):
     for path in sorted(documents):
         findings += check_document(root, path, links)
     for path in house.public_headers(root):
-        findings += check_header(root, path)
+        findings += check_header(root, path, links)
     return findings
 
 
@@ -193,9 +202,12 @@ def self_test():
             "include/nws/lone.h": "/* lone.h\n *\n *     x = 2;\n */\n",
             "include/nws/none.h": "/* none.h */\n",
             f"{FRAMES}/b.c.in": "void f(int b);\nvoid f(int b) {\n@BODY@\n}\n",
-            f"{FRAMES}/header_good.c.in": "@FILE@\nvoid f(void);\n"
-            "void f(void) {\n@BODY@\n}\n",
-            f"{FRAMES}/header_bad.c.in": "void f(void);\nvoid f(void) {\n@BODY@\n}\n",
+            "include/nws/idle.h": "/* idle.h\n *\n *     g = 1;\n */\n",
+            f"{FRAMES}/header_good.c.in": "@FILE@\nint main(void) {\n@BODY@\n"
+            "return g != 2;\n}\n",
+            f"{FRAMES}/header_idle.c.in": "int main(void) {\nint g;\n@BODY@\n"
+            "return g != 2;\n}\n",
+            f"{FRAMES}/header_bad.c.in": "int main(void) {\n@BODY@\n}\n",
             f"{FRAMES}/header_none.c.in": "@BODY@\n",
         },
         "README.md:9:",
@@ -206,6 +218,7 @@ def self_test():
         "d.md:15: needs tests/examples/none.c.in",
         "d.md: a block of C",
         "bad.h:",
+        "idle.h: gcc: runs, and ends with 1",
         "lone.h: needs",
         "none.h: has no code",
     )
