@@ -100,6 +100,12 @@ static inline nws_str nws_str_make(const char *ptr, size_t len) {
   return str;
 }
 
+/** Says whether a slice can be read: `ptr` is set, or `len` is 0. 1 or 0. What
+ *  takes slices refuses others, with NWS_ERROR_ARGUMENT where it can. */
+static inline int nws_str_sound(nws_str str) {
+  return str.ptr != NULL || str.len == 0;
+}
+
 /** Makes a slice of a zero-terminated string; NULL gives the absent slice.
  *  The string must outlive the slice. */
 NWS_API nws_str nws_str_of(const char *text);

@@ -52,8 +52,7 @@ NWS_API int nws_cookie_next(nws_str *rest, nws_str *name, nws_str *value);
  *  @param started     when the transport was there, in ns
  *  @param now         the time, in ns of the same clock
  *  @param timeout_ms  how long it may take; 0: 10,000; UINT32_MAX: no limit
- *  @param next        when to ask again, in ns; NWS_NEVER when there is no
- * limit
+ *  @param next        when to ask again, in ns; NWS_NEVER: not at all
  *  @return NWS_OK; NWS_ERROR_HANDSHAKE_TIMEOUT (a server answers 408);
  *          NWS_ERROR_ARGUMENT. */
 NWS_API int nws_handshake_tick(uint64_t started, uint64_t now,

@@ -26,7 +26,7 @@ nws_str nws_str_of(const char *text) {
 /* Not memcmp: where only equality is asked for, clang calls bcmp instead, which
  * a freestanding program may not have. */
 int nws_str_equal(nws_str a, nws_str b) {
-  if (a.len != b.len) {
+  if (a.len != b.len || !nws_str_sound(a) || !nws_str_sound(b)) {
     return 0;
   }
   for (size_t i = 0; i < a.len; i++) {
@@ -43,7 +43,7 @@ static unsigned fold(char c) {
 }
 
 int nws_str_equal_nocase(nws_str a, nws_str b) {
-  if (a.len != b.len) {
+  if (a.len != b.len || !nws_str_sound(a) || !nws_str_sound(b)) {
     return 0;
   }
   for (size_t i = 0; i < a.len; i++) {

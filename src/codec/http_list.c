@@ -46,6 +46,9 @@ static size_t element_end(nws_str text, size_t at) {
 int nws_list_next(nws_str *rest, nws_str *element) {
   nws_str text = *rest;
   size_t begin = 0;
+  if (!nws_str_sound(text)) {
+    return 0;
+  }
   /* Empty elements are to be ignored (RFC 9110 5.6.1.2). */
   while (begin < text.len &&
          (is_blank(text.ptr[begin]) || text.ptr[begin] == ',')) {

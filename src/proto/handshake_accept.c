@@ -16,7 +16,7 @@ void nws_handshake_accept_key(nws_str key,
   uint8_t digest[NWS_SHA1_LEN];
   nws__sha1 hash;
   nws__sha1_begin(&hash);
-  nws__sha1_add(&hash, key.ptr, key.len);
+  nws__sha1_add(&hash, key.ptr, nws_str_sound(key) ? key.len : 0);
   nws__sha1_add(&hash, guid, sizeof guid - 1);
   nws__sha1_end(&hash, digest);
   nws_base64_encode(digest, sizeof digest, accept);

@@ -386,13 +386,16 @@ int nws_client_handshake_read(nws_client_handshake *hs, const char *data,
 
 int nws_client_handshake_read_headers(nws_client_handshake *hs, unsigned status,
                                       const nws_header *headers, size_t count) {
-  if (hs == NULL || (headers == NULL && count > 0) || status > 999) {
+  if (hs == NULL || status > 999) {
     return NWS_ERROR_ARGUMENT;
   }
   if (hs->offer == NULL || NWS__STAGE_REACHED(&hs->head)) {
     return NWS_ERROR_STATE;
   }
-  nws__fields_lend(&hs->head, headers, count);
+  int rc = nws__fields_lend(&hs->head, headers, count);
+  if (rc != NWS_OK) {
+    return rc;
+  }
   hs->head.status = (uint16_t)status;
   hs->head.minor = 1;
   if (status != 101) {

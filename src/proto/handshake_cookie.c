@@ -32,7 +32,7 @@ static nws_str unquote(nws_str text) {
 }
 
 int nws_cookie_next(nws_str *rest, nws_str *name, nws_str *value) {
-  while (rest->len > 0) {
+  while (rest->len > 0 && nws_str_sound(*rest)) {
     size_t end = find(*rest, ';');
     size_t next = end < rest->len ? end + 1 : end;
     nws_str piece = nws_str_make(rest->ptr, end);

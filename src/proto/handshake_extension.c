@@ -83,6 +83,9 @@ static int take_param(nws_str *rest, nws_extension_param *param) {
 }
 
 int nws_extension_offer_next(nws_str *rest, nws_extension_offer *offer) {
+  if (!nws_str_sound(*rest)) {
+    return 0;
+  }
   while (rest->len > 0 && (is_blank(*rest->ptr) || *rest->ptr == ',')) {
     advance(rest, 1);
   }

@@ -159,8 +159,14 @@ int nws__fields_expect_no_body(const nws__fields *fields) {
 
 /* The head's pointer is not const because a parser fills it; nothing here
  * writes through it, and a union says so where a cast would hide it. */
-void nws__fields_lend(nws_http_head *head, const nws_header *headers,
-                      size_t count) {
+int nws__fields_lend(nws_http_head *head, const nws_header *headers,
+                     size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (headers == NULL || !nws_str_sound(headers[i].name) ||
+        !nws_str_sound(headers[i].value)) {
+      return NWS_ERROR_ARGUMENT;
+    }
+  }
   union {
     const nws_header *theirs;
     nws_header *lent;
@@ -168,4 +174,5 @@ void nws__fields_lend(nws_http_head *head, const nws_header *headers,
   head->headers = pointer.lent;
   head->max_headers = count;
   head->count = count;
+  return NWS_OK;
 }

@@ -83,9 +83,10 @@ int nws__fields_expect_token(const nws__fields *fields, nws__field which,
 /* Fails when a body is announced (NWS_ERROR_BODY). */
 int nws__fields_expect_no_body(const nws__fields *fields);
 
-/* Gives a list of headers that belongs to others to a head. */
-void nws__fields_lend(nws_http_head *head, const nws_header *headers,
-                      size_t count);
+/* Gives a list of headers that belongs to others to a head. NWS_OK, or
+ * NWS_ERROR_ARGUMENT for a list that cannot be read. */
+int nws__fields_lend(nws_http_head *head, const nws_header *headers,
+                     size_t count);
 
 /* --- Headers that leave (handshake_write.c) --- */
 

@@ -92,7 +92,11 @@ static int prepare(const nws_rejection *why, reply *r) {
     r->body = nws_str_of(nws_error_text(why->error));
   }
   size_t bad_at;
-  int rc = nws__write_check(r->reason, NWS__CHAR_TEXT, &bad_at);
+  int rc = nws_str_sound(why->reason) ? NWS_OK : NWS_ERROR_ARGUMENT;
+  if (rc != NWS_OK) {
+    return rc;
+  }
+  rc = nws__write_check(r->reason, NWS__CHAR_TEXT, &bad_at);
   if (rc == NWS_OK) {
     rc = nws__write_check_headers(why->headers, why->header_count, &bad_at);
   }

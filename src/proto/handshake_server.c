@@ -354,10 +354,13 @@ int nws_server_handshake_read_headers(nws_server_handshake *hs,
   if (rc != NWS_OK) {
     return rc;
   }
-  if (headers == NULL && count > 0) {
+  if (!nws_str_sound(method) || !nws_str_sound(target)) {
     return NWS_ERROR_ARGUMENT;
   }
-  nws__fields_lend(&hs->head, headers, count);
+  rc = nws__fields_lend(&hs->head, headers, count);
+  if (rc != NWS_OK) {
+    return rc;
+  }
   hs->head.method = method;
   hs->head.target = target;
   hs->head.minor = 1;

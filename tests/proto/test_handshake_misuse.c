@@ -237,12 +237,56 @@ static void deadlines(void **state) {
                    408);
 }
 
+static void hollow_slices(void **state) {
+  static const char request[] =
+      "GET / HTTP/1.1\r\nHost: a\r\n"
+      "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+      "Sec-WebSocket-Version: 13\r\nCookie: a=b\r\n"
+      "Sec-WebSocket-Protocol: abc\r\n\r\n";
+  const nws_header headers[] = {{hollow(4), nws_str_of("v")},
+                                {nws_str_of("Host"), hollow(3)}};
+  const nws_str get = nws_str_of("GET"), path = nws_str_of("/");
+  const nws_str none = hollow(3);
+  nws_server_policy policy = {
+      .size = sizeof policy, .subprotocols = &none, .subprotocol_count = 1};
+  nws_server_handshake hs = {0};
+  nws_extension_offer offer;
+  nws_str rest = hollow(5), name, value;
+  char accept[NWS_HANDSHAKE_ACCEPT_LEN], empty[NWS_HANDSHAKE_ACCEPT_LEN];
+  (void)state;
+  assert_int_equal(
+      nws_server_handshake_read(&hs, &policy, request, sizeof request - 1),
+      NWS_OK);
+  assert_null(hs.subprotocol.ptr);
+  assert_null(nws_server_handshake_header(&hs, hollow(4)).ptr);
+  assert_null(nws_server_handshake_cookie(&hs, hollow(1)).ptr);
+  for (size_t i = 0; i < COUNT_OF(headers); i++) {
+    memset(&hs, 0, sizeof hs);
+    assert_int_equal(
+        nws_server_handshake_read_headers(&hs, NULL, get, path, &headers[i], 1),
+        NWS_ERROR_ARGUMENT);
+  }
+  assert_int_equal(
+      nws_server_handshake_read_headers(&hs, NULL, none, path, NULL, 0),
+      NWS_ERROR_ARGUMENT);
+  assert_int_equal(
+      nws_server_handshake_read_headers(&hs, NULL, get, none, NULL, 0),
+      NWS_ERROR_ARGUMENT);
+  assert_int_equal(nws_cookie_next(&rest, &name, &value), 0);
+  assert_int_equal(nws_list_next(&rest, &name), 0);
+  assert_int_equal(nws_extension_offer_next(&rest, &offer), 0);
+  nws_handshake_accept_key(hollow(24), accept);
+  nws_handshake_accept_key(hollow(0), empty);
+  assert_memory_equal(accept, empty, sizeof accept);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(hollow_offers),     cmocka_unit_test(client_without),
       cmocka_unit_test(server_without),    cmocka_unit_test(hollow_acceptances),
       cmocka_unit_test(hollow_rejections), cmocka_unit_test(questions),
-      cmocka_unit_test(deadlines),
+      cmocka_unit_test(deadlines),         cmocka_unit_test(hollow_slices),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
