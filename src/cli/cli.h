@@ -49,13 +49,22 @@ void nws__cli_say(const char *format, ...)
 int nws__cli_misuse(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* getopt_long() with complaints of our own: returns an option, -1 behind the
- * last one, or '?' after it has complained. `shorts` starts with a colon. */
-int nws__cli_option(int argc, char **argv, const char *shorts,
-                    const struct option *longs);
+/* What stands for "no exit code yet". */
+#define CLI_GO_ON (-1)
+
+/* Takes one option: returns CLI_EXIT_OK, or CLI_EXIT_USAGE after it has
+ * complained. */
+typedef int cli_take(void *state, int option, const char *arg);
+
+/* Gives a command's options to `take`, but for -h, which shows its help.
+ * `shorts` starts with a colon; `optind` is then behind the last option.
+ * Returns CLI_GO_ON, or what to exit with. */
+int nws__cli_options(int argc, char **argv, const char *shorts,
+                     const struct option *longs, cli_take *take, void *state);
 
 /* Read a number of bytes ("64K", "none"), of seconds ("0.5") as milliseconds
- * up to `max`, or a plain number up to `max`. Return 1 when they could. */
+ * up to `max` (at least 1 but for zero), or a plain number up to `max`.
+ * Return 1 when they could. */
 int nws__cli_read_size(const char *text, uint64_t *size);
 int nws__cli_read_seconds(const char *text, uint32_t max, uint32_t *ms);
 int nws__cli_read_number(const char *text, uint64_t max, uint64_t *number);
@@ -63,6 +72,21 @@ int nws__cli_read_number(const char *text, uint64_t max, uint64_t *number);
 /* Flushes standard output. Returns 1 when all is well, 0 when its reader has
  * gone (which is no fault), or -1 after complaining of another failure. */
 int nws__cli_flush(void);
+
+/* --- cli_address.c --- */
+
+/* The room for an address that is listened on. */
+#define CLI_ADDRESS_MAX 64
+
+/* Reads ADDRESS, ADDRESS:PORT, [ADDRESS] or [ADDRESS]:PORT, the address being
+ * numeric or localhost; `port` stays as it is when there is none. Returns
+ * CLI_EXIT_OK, or CLI_EXIT_USAGE after complaining in the name of `command`. */
+int nws__cli_read_listen(const char *command, const char *text,
+                         char address[CLI_ADDRESS_MAX], uint64_t *port);
+
+/* Says whether a text is an origin as browsers send it (RFC 6454 6.1):
+ * SCHEME://HOST[:PORT] with nothing behind, or null. */
+int nws__cli_is_origin(nws_str text);
 
 /* --- cli_escape.c --- */
 
@@ -94,9 +118,10 @@ typedef struct cli_hex {
   int comment;     /* inside one */
   int pending;     /* a first digit has come, and waits in `high` */
   int prefix;      /* the pending digit may be the 0 of 0x */
+  int promised;    /* 0x has come, and no digit yet */
   unsigned high;
   const char *fault; /* what is wrong at line and column */
-  uint8_t bad;       /* the character there; 0 at the end */
+  int bad;           /* the character there; -1 at the end */
 } cli_hex;
 
 /* Reads hex text in place: the bytes it stands for replace it. Returns how many
@@ -171,6 +196,7 @@ typedef struct cli_client {
   nws_peer *peer;
   void (*interrupted)(struct cli_client *client); /* the first time */
   int verbose;
+  int typing;     /* somebody may be in the middle of a line on the screen */
   int open;       /* the connection has been opened */
   int closing;    /* we have started to close */
   int interrupts; /* how often the user asked us to stop */
@@ -190,12 +216,15 @@ typedef struct cli_client {
 /* Sets everything to its default. */
 void nws__cli_client_init(cli_client *client, const char *command);
 
-/* Takes an option if it is one of cli_client.c's: returns 1 when it was, 0 when
- * it was not, -1 after complaining of its value. */
+/* Takes an option if it is one of cli_client.c's, as a cli_take does; returns
+ * CLI_GO_ON when it is not. */
 int nws__cli_client_option(cli_client *client, int option, const char *arg);
 
-/* Takes the URL from what is left of argv; returns 0 after complaining. */
-int nws__cli_client_url(cli_client *client, int argc, char **argv);
+/* Takes the options, by `take`, and the URL behind them. Returns CLI_GO_ON, or
+ * what to exit with. */
+int nws__cli_client_options(cli_client *client, int argc, char **argv,
+                            const char *shorts, const struct option *longs,
+                            cli_take *take);
 
 /* Sets up the loop and the signals, and connects. Returns CLI_EXIT_OK, or
  * another exit code after complaining. */

@@ -3,6 +3,8 @@
  * into words and an exit code.
  */
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 #include "cli.h"
 
 #define MAX_BODY_SHOWN 1024
@@ -37,114 +39,194 @@ static nws_str trim(nws_str text) {
   return text;
 }
 
+static int no_randomness(void *user, void *out, size_t len) {
+  (void)user;
+  memset(out, 0, len);
+  return 0;
+}
+
+/* Lets the library judge the offer so far: what it has against it is the fault
+ * of the option that was taken last, which can so be named. */
+static int judge(const cli_client *client) {
+  const nws_random random = {no_randomness, NULL};
+  nws_header headers[CLI_MAX_HEADERS + 16];
+  nws_client_handshake scratch;
+  nws_client_offer offer = client->offer;
+  nws_uri uri;
+  size_t count;
+  nws_uri_parse(&uri, "ws://a/", 7, NULL);
+  offer.uri = &uri;
+  return nws_client_handshake_start_headers(
+      &scratch, &offer, &random, headers, sizeof(headers) / sizeof(headers[0]),
+      &count);
+}
+
+static int judge_header(const cli_client *client, nws_str name) {
+  int rc = judge(client);
+  const char *instead = "";
+  if (rc == NWS_OK) {
+    return CLI_EXIT_OK;
+  }
+  if (rc != NWS_ERROR_HEADER_RESERVED) {
+    return nws__cli_misuse(client->command, "--header '%.*s': %s",
+                           (int)name.len, name.ptr, nws_error_text(rc));
+  }
+  if (nws_str_equal_nocase(name, nws_str_of("Origin"))) {
+    instead = "; use --origin";
+  }
+  if (nws_str_equal_nocase(name, nws_str_of("Sec-WebSocket-Protocol"))) {
+    instead = "; use --subprotocol";
+  }
+  return nws__cli_misuse(client->command,
+                         "the handshake sets '%.*s' itself, --header cannot%s",
+                         (int)name.len, name.ptr, instead);
+}
+
 /* Complaints about headers never repeat a value: it may be a secret. */
 static int add_header(cli_client *client, const char *arg) {
   const char *colon = strchr(arg, ':');
   if (!colon) {
-    nws__cli_misuse(client->command, "--header wants 'Name: value'");
-    return -1;
+    return nws__cli_misuse(client->command, "--header wants 'Name: value'");
   }
   nws_header header;
   header.name = nws_str_make(arg, (size_t)(colon - arg));
   header.value = trim(nws_str_of(colon + 1));
   if (!nws_http_token_valid(header.name)) {
-    nws__cli_misuse(client->command, "the name of a --header is no token");
-    return -1;
+    return nws__cli_misuse(client->command,
+                           "the name of a --header is no token");
   }
   if (!nws_http_value_valid(header.value)) {
-    nws__cli_misuse(client->command,
-                    "the value of --header '%.*s' has a control character",
-                    (int)header.name.len, header.name.ptr);
-    return -1;
+    return nws__cli_misuse(
+        client->command, "the value of --header '%.*s' has a control character",
+        (int)header.name.len, header.name.ptr);
   }
   if (client->offer.header_count == CLI_MAX_HEADERS) {
-    nws__cli_misuse(client->command, "more than %d headers", CLI_MAX_HEADERS);
-    return -1;
+    return nws__cli_misuse(client->command, "more than %d headers",
+                           CLI_MAX_HEADERS);
   }
   client->headers[client->offer.header_count++] = header;
-  return 1;
+  return judge_header(client, header.name);
 }
 
 static int add_subprotocol(cli_client *client, const char *arg) {
   nws_str name = nws_str_of(arg);
   if (!nws_http_token_valid(name)) {
-    nws__cli_misuse(client->command, "'%s' cannot name a subprotocol", arg);
-    return -1;
+    return nws__cli_misuse(client->command, "'%s' cannot name a subprotocol",
+                           arg);
+  }
+  for (size_t i = 0; i < client->offer.subprotocol_count; i++) {
+    if (nws_str_equal(client->subprotocols[i], name)) {
+      return nws__cli_misuse(client->command,
+                             "subprotocol '%s' is offered twice", arg);
+    }
   }
   if (client->offer.subprotocol_count == CLI_MAX_SUBPROTOCOLS) {
-    nws__cli_misuse(client->command, "more than %d subprotocols",
-                    CLI_MAX_SUBPROTOCOLS);
-    return -1;
+    return nws__cli_misuse(client->command, "more than %d subprotocols",
+                           CLI_MAX_SUBPROTOCOLS);
   }
   client->subprotocols[client->offer.subprotocol_count++] = name;
-  return 1;
+  int rc = judge(client);
+  return rc == NWS_OK ? CLI_EXIT_OK
+                      : nws__cli_misuse(client->command, "subprotocol '%s': %s",
+                                        arg, nws_error_text(rc));
+}
+
+static int set_origin(cli_client *client, const char *arg) {
+  client->offer.origin = nws_str_of(arg);
+  if (!*arg) {
+    return nws__cli_misuse(client->command,
+                           "--origin is empty; leave it out to send none");
+  }
+  return judge(client) == NWS_OK
+             ? CLI_EXIT_OK
+             : nws__cli_misuse(client->command,
+                               "--origin wants one such as "
+                               "https://example.org, without blanks");
 }
 
 /* One limit for both handshakes; 0 is none. */
 static int set_timeout(cli_client *client, const char *arg) {
   uint32_t ms;
   if (!nws__cli_read_seconds(arg, UINT32_MAX - 1, &ms)) {
-    nws__cli_misuse(client->command, "'%s' is no number of seconds", arg);
-    return -1;
+    return nws__cli_misuse(client->command,
+                           "'%s' is no number of seconds, such as 2.5", arg);
   }
   client->options.limits.handshake_timeout_ms = ms ? ms : UINT32_MAX;
   client->conn.close_timeout_ms = ms ? ms : UINT32_MAX;
-  return 1;
+  return CLI_EXIT_OK;
 }
 
 int nws__cli_client_option(cli_client *client, int option, const char *arg) {
   switch (option) {
   case 'v':
     client->verbose = 1;
-    return 1;
+    return CLI_EXIT_OK;
   case 'H':
     return add_header(client, arg);
   case 's':
     return add_subprotocol(client, arg);
   case 'o':
-    client->offer.origin = nws_str_of(arg);
-    return 1;
+    return set_origin(client, arg);
   case 't':
     return set_timeout(client, arg);
   default:
-    return 0;
+    return CLI_GO_ON;
   }
 }
 
-static void bad_url(cli_client *client, const char *url, int error, size_t at) {
-  if (strncmp(url, "wss:", 4) == 0) {
-    nws__cli_misuse(client->command,
-                    "wss:// needs TLS, which this version does not have");
-  } else if (error == NWS_ERROR_URI_SCHEME) {
-    nws__cli_misuse(client->command, "the URL must begin with ws://");
-  } else {
-    nws__cli_misuse(client->command, "the URL is wrong at character %zu: %s",
-                    at + 1, nws_error_text(error));
+static int bad_url(const cli_client *client, const char *url, int error,
+                   size_t at) {
+  const char *command = client->command;
+  if (strncasecmp(url, "wss:", 4) == 0) {
+    return nws__cli_misuse(
+        command, "wss:// needs TLS, which this version does not have yet");
   }
+  if (strncasecmp(url, "http:", 5) == 0 || strncasecmp(url, "https:", 6) == 0) {
+    return nws__cli_misuse(command, "%.*s is for pages; write ws:// instead",
+                           (int)strcspn(url, "/"), url);
+  }
+  if (error == NWS_ERROR_URI_SCHEME) {
+    return nws__cli_misuse(
+        command, "the URL must begin with ws://, as in ws://localhost:8080/");
+  }
+  return nws__cli_misuse(command, "the URL is wrong at character %zu: %s",
+                         at + 1, nws_error_text(error));
 }
 
-int nws__cli_client_url(cli_client *client, int argc, char **argv) {
-  if (optind + 1 != argc) {
-    if (optind == argc) {
-      nws__cli_misuse(client->command, "which URL? (ws://host:port/path)");
-    } else {
-      nws__cli_misuse(client->command, "one URL only; '%s' is one too many",
-                      argv[optind + 1]);
-    }
-    return 0;
-  }
-  const char *url = argv[optind];
+static int take_url(cli_client *client, const char *url) {
   size_t at = 0;
   int error = nws_uri_parse(&client->uri, url, strlen(url), &at);
   if (error == NWS_OK && client->uri.secure) {
     error = NWS_ERROR_URI_SCHEME;
   }
   if (error != NWS_OK) {
-    bad_url(client, url, error, at);
-    return 0;
+    return bad_url(client, url, error, at);
+  }
+  if (client->uri.userinfo.ptr) {
+    return nws__cli_misuse(client->command,
+                           "a user in the URL is not sent; write "
+                           "-H 'Authorization: Basic ...' instead");
   }
   client->options.url = url;
-  return 1;
+  return CLI_GO_ON;
+}
+
+int nws__cli_client_options(cli_client *client, int argc, char **argv,
+                            const char *shorts, const struct option *longs,
+                            cli_take *take) {
+  int code = nws__cli_options(argc, argv, shorts, longs, take, client);
+  if (code != CLI_GO_ON) {
+    return code;
+  }
+  if (optind == argc) {
+    return nws__cli_misuse(client->command, "which URL? (ws://host:port/path)");
+  }
+  if (optind + 1 < argc) {
+    return nws__cli_misuse(client->command,
+                           "one URL only; '%s' is one too many",
+                           argv[optind + 1]);
+  }
+  return take_url(client, argv[optind]);
 }
 
 /* --- The handshake, for -v --- */
@@ -288,12 +370,22 @@ static int report_unopened(const cli_client *client, const nws_closed *how) {
   return CLI_EXIT_CONNECT;
 }
 
+/* What is said unasked begins a line of its own. Where that is not known, a
+ * line that is empty does less harm than one that is mixed up. */
+static void end_typed_line(const cli_client *client) {
+  if (client->typing && client->interrupts == 0) {
+    fflush(stdout);
+    fputc('\n', stderr);
+  }
+}
+
 static int report_close(const cli_client *client, const nws_closed *how) {
   int usual = how->code == NWS_CLOSE_NORMAL ||
               how->code == NWS_CLOSE_GOING_AWAY ||
               how->code == NWS_CLOSE_NO_STATUS;
   int ours = client->closing && how->code == how->code_sent;
   if (client->verbose || !(usual || ours)) {
+    end_typed_line(client);
     fputs(client->closing ? "nws: closed: " : "nws: closed by the server: ",
           stderr);
     nws__cli_put_close(stderr, how->code, how->reason);
@@ -304,6 +396,7 @@ static int report_close(const cli_client *client, const nws_closed *how) {
 
 static int report_lost(const cli_client *client, const nws_closed *how) {
   const nws_error_info *info = nws_error_get(how->error);
+  end_typed_line(client);
   if (client->interrupts > 1) {
     nws__cli_say("connection dropped");
   } else if (nws__cli_is_violation(how->error)) {
@@ -313,7 +406,8 @@ static int report_lost(const cli_client *client, const nws_closed *how) {
                  *info->rule ? " (" : "", info->rule, *info->rule ? ")" : "",
                  (unsigned)info->close_code);
   } else {
-    nws__cli_say("connection lost: %s", nws_net_text(how->error));
+    nws__cli_say("connection lost: %s: %s", client->options.url,
+                 nws_net_text(how->error));
   }
   return CLI_EXIT_LOST;
 }
@@ -339,8 +433,15 @@ void nws__cli_client_closed(cli_client *client, const nws_closed *how) {
 
 static void on_signal(uv_signal_t *handle, int number) {
   cli_client *client = handle->data;
+  const int tty = isatty(STDERR_FILENO);
   (void)number;
   client->interrupts++;
+  if (tty) {
+    fputc('\n', stderr); /* behind the ^C that the terminal shows */
+  }
+  if (tty && client->open && client->interrupts == 1) {
+    nws__cli_say("closing; Ctrl-C again drops it");
+  }
   if (client->peer && client->interrupts == 1 && client->open) {
     client->interrupted(client);
   } else if (client->peer) {

@@ -9,15 +9,15 @@ typedef struct topic {
   const char *text;
 } topic;
 
-static const char exit_codes[] =
-    "\n"
-    "Exit codes\n"
-    "  0  done; closed with 1000, 1001 or no code, or as we asked\n"
-    "  1  wrong options, or a failure on this side\n"
-    "  2  cannot connect, or cannot listen\n"
-    "  3  the handshake was refused, or broke a rule\n"
-    "  4  the peer closed with another code\n"
-    "  5  connection lost, rule broken, bytes missing, ping unanswered\n";
+/* Ends every text: a command has only some of the codes, and means by them
+ * what it does. */
+#define EXIT_CODES(done) "\nExit codes\n  0  " done "\n"
+#define EXIT_1 "  1  wrong options, or a failure on this side\n"
+#define EXIT_CLIENT                                                            \
+  EXIT_1                                                                       \
+  "  2  cannot connect\n"                                                      \
+  "  3  the handshake was refused, or broke a rule\n"                          \
+  "  4  the peer closed with another code than 1000 or 1001\n"
 
 #define CLIENT_OPTIONS                                                         \
   "  -H, --header 'NAME: VALUE' one more header in the request\n"              \
@@ -46,7 +46,13 @@ static const topic topics[] = {
            "  nws serve                                 # and in another "
            "terminal:\n"
            "  nws connect ws://127.0.0.1:8080/\n"
-           "  echo '81 05 48 65 6c 6c 6f' | nws decode\n"},
+           "  echo '81 05 48 65 6c 6c 6f' | nws decode\n" EXIT_CODES(
+               "done; closed with 1000, 1001 or no code, or as we asked") EXIT_1
+     "  2  cannot connect, or cannot listen\n"
+     "  3  the handshake was refused, or broke a rule\n"
+     "  4  the peer closed with another code\n"
+     "  5  connection lost, rule broken, bytes missing, ping "
+     "unanswered\n"},
     {"serve",
      "nws serve [options] - an echo server, with a page to try it at /\n"
      "\n"
@@ -73,7 +79,8 @@ static const topic topics[] = {
      "Examples\n"
      "  nws serve\n"
      "  nws serve --listen 0.0.0.0:9000 --origin any -v\n"
-     "  nws serve --port 0 --subprotocol chat\n"},
+     "  nws serve --port 0 --subprotocol chat\n" EXIT_CODES(
+         "stopped by Ctrl-C or SIGTERM") EXIT_1 "  2  cannot listen\n"},
     {"connect",
      "nws connect [options] URL - standard input and output over a WebSocket\n"
      "\n"
@@ -105,7 +112,10 @@ static const topic topics[] = {
      "  nws connect ws://127.0.0.1:8080/\n"
      "  echo hello | nws connect ws://127.0.0.1:8080/\n"
      "  nws connect -H 'Authorization: Bearer abc' -s chat ws://[::1]:9000/a\n"
-     "  nws connect --stay ws://example.org/feed </dev/null >feed.txt\n"},
+     "  nws connect --stay ws://example.org/feed </dev/null "
+     ">feed.txt\n" EXIT_CODES("closed with 1000, 1001 or no code, or as we "
+                              "asked") EXIT_CLIENT
+     "  5  connection lost, or the peer broke a rule\n"},
     {"ping",
      "nws ping [options] URL - measure round trips with WebSocket pings\n"
      "\n"
@@ -115,11 +125,13 @@ static const topic topics[] = {
      "                             least\n"
      "  -W, --wait SECONDS         how long to wait for an answer; 5 "
      "otherwise\n" CLIENT_OPTIONS "\n"
-     "The exit code is 0 when all pings were answered.\n"
+     "At the end, or at Ctrl-C, it prints the statistics.\n"
      "\n"
      "Examples\n"
      "  nws ping -c 4 ws://127.0.0.1:8080/\n"
-     "  nws ping -c 100 -i 0.1 -W 1 ws://127.0.0.1:8080/\n"},
+     "  nws ping -c 100 -i 0.1 -W 1 ws://127.0.0.1:8080/\n" EXIT_CODES(
+         "all pings were answered") EXIT_CLIENT
+     "  5  connection lost, a rule broken, or a ping not answered\n"},
     {"decode",
      "nws decode [options] [FILE] - print the frames in a stream of bytes\n"
      "\n"
@@ -153,7 +165,11 @@ static const topic topics[] = {
      "\n"
      "Examples\n"
      "  echo '81 85 37 fa 21 3d 7f 9f 4d 51 58' | nws decode --role client\n"
-     "  nws decode --raw --allow-rsv 1 capture.bin\n"},
+     "  nws decode --raw --allow-rsv 1 capture.bin\n" EXIT_CODES(
+         "no rule was broken") "  1  wrong options, or input that cannot be "
+                               "read or is no hex text\n"
+                               "  5  a rule was broken, or the input ends "
+                               "inside a frame\n"},
 };
 
 int nws__cli_help(const char *command, FILE *out) {
@@ -164,7 +180,6 @@ int nws__cli_help(const char *command, FILE *out) {
       continue;
     }
     fputs(t->text, out);
-    fputs(exit_codes, out);
     return 1;
   }
   return 0;

@@ -21,6 +21,14 @@ static int separates(unsigned c) {
          c == '#';
 }
 
+/* What has been begun and must not end here; NULL for nothing. */
+static const char *missing(const cli_hex *hex) {
+  if (hex->pending) {
+    return "the second digit of a byte is missing";
+  }
+  return hex->promised ? "no digits behind 0x" : NULL;
+}
+
 /* Takes one character; 1 when it completes a byte in `hex->high`. */
 static int take(cli_hex *hex, unsigned c) {
   if (hex->comment) {
@@ -28,6 +36,9 @@ static int take(cli_hex *hex, unsigned c) {
     return 0;
   }
   int value = digit(c);
+  if (value >= 0) {
+    hex->promised = 0;
+  }
   if (value >= 0 && hex->pending) {
     hex->pending = 0;
     hex->high = hex->high << 4 | (unsigned)value;
@@ -41,12 +52,13 @@ static int take(cli_hex *hex, unsigned c) {
   }
   if ((c | 0x20u) == 'x' && hex->pending && hex->prefix) {
     hex->pending = 0;
+    hex->promised = 1;
     return 0;
   }
   if (!separates(c)) {
     hex->fault = "not a hex digit";
-  } else if (hex->pending) {
-    hex->fault = "the second digit of a byte is missing";
+  } else {
+    hex->fault = missing(hex);
   }
   hex->comment = c == '#';
   return 0;
@@ -73,7 +85,9 @@ size_t nws__cli_hex_read(cli_hex *hex, uint8_t *text, size_t len) {
 }
 
 void nws__cli_hex_end(cli_hex *hex) {
-  if (hex->pending && !hex->fault) {
-    hex->fault = "the second digit of a byte is missing";
+  if (hex->fault) {
+    return;
   }
+  hex->fault = missing(hex);
+  hex->bad = -1;
 }

@@ -52,8 +52,10 @@ static const char *long_culprit(const char *last, const struct option *longs) {
   return NULL;
 }
 
-int nws__cli_option(int argc, char **argv, const char *shorts,
-                    const struct option *longs) {
+/* getopt_long() with complaints of our own: returns an option, -1 behind the
+ * last one, or '?' after it has complained. */
+static int next_option(int argc, char **argv, const char *shorts,
+                       const struct option *longs) {
   opterr = 0;
   int option = getopt_long(argc, argv, shorts, longs, NULL);
   if (option != ':' && option != '?') {
@@ -70,6 +72,20 @@ int nws__cli_option(int argc, char **argv, const char *shorts,
     nws__cli_misuse(argv[0], "unknown option '%s'", culprit ? culprit : letter);
   }
   return '?';
+}
+
+int nws__cli_options(int argc, char **argv, const char *shorts,
+                     const struct option *longs, cli_take *take, void *state) {
+  int option;
+  while ((option = next_option(argc, argv, shorts, longs)) != -1) {
+    if (option == 'h') {
+      return nws__cli_help(argv[0], stdout) ? CLI_EXIT_OK : CLI_EXIT_USAGE;
+    }
+    if (option == '?' || take(state, option, optarg) != CLI_EXIT_OK) {
+      return CLI_EXIT_USAGE;
+    }
+  }
+  return CLI_GO_ON;
 }
 
 int nws__cli_read_number(const char *text, uint64_t max, uint64_t *number) {
@@ -106,15 +122,18 @@ int nws__cli_read_size(const char *text, uint64_t *size) {
 }
 
 int nws__cli_read_seconds(const char *text, uint32_t max, uint32_t *ms) {
-  if ((*text < '0' || *text > '9') && *text != '.') {
-    return 0;
+  if (text[strspn(text, "0123456789.")]) {
+    return 0; /* strtod() would take exponents, hex, nan and inf */
   }
   char *end;
   double value = strtod(text, &end) * 1000;
-  if (*end || end == text || !(value >= 0 && value <= max)) {
+  if (*end || end == text || !(value <= max)) {
     return 0;
   }
   *ms = (uint32_t)(value + 0.5);
+  if (*ms == 0 && strpbrk(text, "123456789")) {
+    *ms = 1; /* 0 means something else than a very short time */
+  }
   return 1;
 }
 

@@ -28,7 +28,8 @@ typedef struct connection {
   int binary;        /* send binary messages */
   int raw;           /* send what each read gives, not lines */
   int stay;          /* the end of the input does not close */
-  uint32_t wait_ms;  /* how long to receive after the end of the input */
+  int wait;          /* it does, but after a while */
+  uint32_t wait_ms;  /* how long that is */
   unsigned close_code;
   nws_str close_reason;
   int close_given;
@@ -291,7 +292,7 @@ static void on_control(nws_peer *peer, const nws_event *event) {
 static void on_open(nws_peer *peer) {
   connection *c = nws_peer_user(peer);
   nws__cli_client_opened(&c->client);
-  if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO)) {
+  if (c->client.typing) {
     fputs("Connected. Each line is a message; Ctrl-D closes.\n", stderr);
   }
   pump(c);
@@ -327,70 +328,78 @@ static int read_close(connection *c, const char *arg) {
   char number[8] = "";
   const char *colon = strchr(arg, ':');
   size_t len = colon ? (size_t)(colon - arg) : strlen(arg);
+  const char *command = c->client.command;
   uint64_t code = 0;
   if (len < sizeof(number)) {
     memcpy(number, arg, len);
   }
   if (!nws__cli_read_number(number, 4999, &code) ||
       !nws_close_code_valid((unsigned)code)) {
-    nws__cli_misuse(c->client.command,
-                    "--close wants 1000-1003, 1007-1014 or 3000-4999");
-    return -1;
+    return nws__cli_misuse(command,
+                           "'%.*s' cannot be sent; --close wants 1000-1003, "
+                           "1007-1014 or 3000-4999",
+                           (int)len, arg);
   }
   c->close_code = (unsigned)code;
   c->close_reason = nws_str_of(colon ? colon + 1 : "");
   c->close_given = 1;
   if (c->close_reason.len <= NWS_CLOSE_REASON_MAX &&
       nws_utf8_valid(c->close_reason.ptr, c->close_reason.len)) {
-    return 1;
+    return CLI_EXIT_OK;
   }
-  nws__cli_misuse(c->client.command,
-                  "the reason in --close has at most %d bytes of UTF-8",
-                  NWS_CLOSE_REASON_MAX);
-  return -1;
+  return nws__cli_misuse(command,
+                         "the reason in --close has at most %d bytes of UTF-8",
+                         NWS_CLOSE_REASON_MAX);
 }
 
 static int read_seconds(connection *c, const char *arg, uint32_t *ms) {
   if (nws__cli_read_seconds(arg, UINT32_MAX - 1, ms)) {
-    return 1;
+    return CLI_EXIT_OK;
   }
-  nws__cli_misuse(c->client.command, "'%s' is no number of seconds", arg);
-  return -1;
+  return nws__cli_misuse(c->client.command,
+                         "'%s' is no number of seconds, such as 2.5", arg);
+}
+
+static int read_wait(connection *c, const char *arg) {
+  c->wait = 1;
+  return read_seconds(c, arg, &c->wait_ms);
 }
 
 static int read_ping_interval(connection *c, const char *arg) {
   uint32_t *ms = &c->client.conn.ping_interval_ms;
-  if (read_seconds(c, arg, ms) < 0) {
-    return -1;
-  }
+  int rc = read_seconds(c, arg, ms);
   if (*ms == 0) {
     *ms = UINT32_MAX;
   }
-  return 1;
+  return rc;
 }
 
 static int read_max_message(connection *c, const char *arg) {
   if (nws__cli_read_size(arg, &c->client.conn.max_message)) {
-    return 1;
+    return CLI_EXIT_OK;
   }
-  nws__cli_misuse(c->client.command, "'%s' is no number of bytes", arg);
-  return -1;
+  return nws__cli_misuse(c->client.command,
+                         "'%s' is no number of bytes, such as 64K", arg);
 }
 
-static int take_option(connection *c, int option, const char *arg) {
-  int taken = nws__cli_client_option(&c->client, option, arg);
-  if (taken) {
-    return taken;
+static int take_option(void *state, int option, const char *arg) {
+  connection *c = state;
+  int code = nws__cli_client_option(&c->client, option, arg);
+  if (code != CLI_GO_ON) {
+    return code;
   }
   switch (option) {
   case 'b':
-    return c->binary = 1;
+    c->binary = 1;
+    return CLI_EXIT_OK;
   case OPTION_RAW:
-    return c->raw = c->binary = 1;
+    c->raw = c->binary = 1;
+    return CLI_EXIT_OK;
   case 'n':
-    return c->stay = 1;
+    c->stay = 1;
+    return CLI_EXIT_OK;
   case 'w':
-    return read_seconds(c, arg, &c->wait_ms);
+    return read_wait(c, arg);
   case OPTION_CLOSE:
     return read_close(c, arg);
   case OPTION_PING:
@@ -398,7 +407,7 @@ static int take_option(connection *c, int option, const char *arg) {
   case OPTION_MAX_MESSAGE:
     return read_max_message(c, arg);
   default:
-    return -1;
+    return CLI_EXIT_USAGE;
   }
 }
 
@@ -440,18 +449,15 @@ int nws__cli_connect(int argc, char **argv) {
   nws__cli_client_init(&c->client, argv[0]);
   c->line = 1;
   c->tty = isatty(STDOUT_FILENO);
-  int option;
-  while ((option = nws__cli_option(
-              argc, argv, ":" CLI_CLIENT_SHORTS "bnw:", longs)) != -1) {
-    if (option == 'h') {
-      return nws__cli_help(argv[0], stdout) ? CLI_EXIT_OK : CLI_EXIT_USAGE;
-    }
-    if (take_option(c, option, optarg) < 0) {
-      return CLI_EXIT_USAGE;
-    }
+  c->client.typing = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+  int code = nws__cli_client_options(
+      &c->client, argc, argv, ":" CLI_CLIENT_SHORTS "bnw:", longs, take_option);
+  if (code != CLI_GO_ON) {
+    return code;
   }
-  if (!nws__cli_client_url(&c->client, argc, argv)) {
-    return CLI_EXIT_USAGE;
+  if (c->stay && c->wait) {
+    return nws__cli_misuse(argv[0],
+                           "--stay and --wait exclude each other; give one");
   }
   return run(c);
 }

@@ -17,6 +17,9 @@ enum { OPTION_HEX = 256, OPTION_RAW, OPTION_ROLE, OPTION_SHOWN, OPTION_RSV };
 
 typedef enum form { FORM_GUESS = 0, FORM_HEX, FORM_RAW } form;
 
+/* Enough to recognise what is often given by mistake. */
+#define START 10
+
 typedef struct decoder {
   const char *command;
   const char *name; /* of the file, for complaints */
@@ -25,6 +28,8 @@ typedef struct decoder {
   unsigned role; /* the sender's, 0 for either */
   cli_hex hex;
   cli_frames frames;
+  size_t start_len;
+  char start[START + 1]; /* how the input begins, as it came */
   uint8_t chunk[CHUNK];
 } decoder;
 
@@ -43,15 +48,43 @@ static int hex_fault(const decoder *d) {
   fflush(stdout);
   fprintf(stderr, "nws: %s:%llu:%llu: ", d->name, (unsigned long long)hex->line,
           (unsigned long long)hex->column);
-  if (hex->bad) {
-    nws__cli_put_text(stderr, &hex->bad, 1, CLI_TEXT_QUOTE);
+  if (hex->bad >= 0) {
+    const uint8_t bad = (uint8_t)hex->bad;
+    nws__cli_put_text(stderr, &bad, 1, CLI_TEXT_QUOTE);
+    fputs(": ", stderr);
   }
-  fprintf(stderr, "%s%s\n", hex->bad ? ": " : "", hex->fault);
+  fprintf(stderr, "%s\n", hex->fault);
   return CLI_EXIT_USAGE;
+}
+
+static int is_xxd(const char *start) {
+  return strspn(start, "0123456789abcdef") == 8 && start[8] == ':' &&
+         start[9] == ' ';
+}
+
+/* Helps those whose input cannot be frames, after it has been found at fault:
+ * none of these beginnings is one that frames could have. */
+static void hint(const decoder *d) {
+  if (strncmp(d->start, "GET /", 5) == 0 ||
+      strncmp(d->start, "HTTP/1.", 7) == 0) {
+    nws__cli_say("the input begins with an HTTP head; frames are what stands "
+                 "behind its empty line");
+  } else if (d->form == FORM_HEX && is_xxd(d->start)) {
+    nws__cli_say("the input looks like a dump by xxd; use xxd -p, or give "
+                 "the file itself");
+  }
+}
+
+static void keep_start(decoder *d, size_t len) {
+  size_t room = START - d->start_len;
+  size_t part = len < room ? len : room;
+  memcpy(d->start + d->start_len, d->chunk, part);
+  d->start_len += part;
 }
 
 /* Takes a chunk; returns 0 when the end has come, be it good or bad. */
 static int take(decoder *d, size_t len) {
+  keep_start(d, len);
   if (d->form == FORM_GUESS) {
     d->form = guess(d->chunk[0]);
   }
@@ -65,13 +98,19 @@ static int take(decoder *d, size_t len) {
 }
 
 static int finish(decoder *d) {
+  int code = CLI_EXIT_OK;
   if (d->frames.error == NWS_OK) {
     nws__cli_hex_end(&d->hex);
-    if (d->hex.fault) {
-      return hex_fault(d);
-    }
   }
-  return nws__cli_frames_end(&d->frames);
+  if (d->frames.error == NWS_OK && d->hex.fault) {
+    code = hex_fault(d);
+  } else {
+    code = nws__cli_frames_end(&d->frames);
+  }
+  if (code != CLI_EXIT_OK) {
+    hint(d);
+  }
+  return code;
 }
 
 static int decode(decoder *d) {
@@ -116,7 +155,8 @@ static int read_role(decoder *d, const char *arg) {
   } else if (strcmp(arg, "server") == 0) {
     d->role = NWS_ROLE_SERVER;
   } else {
-    return nws__cli_misuse(d->command, "--role is client, server or any");
+    return nws__cli_misuse(
+        d->command, "'%s' is no role; --role wants client, server or any", arg);
   }
   return CLI_EXIT_OK;
 }
@@ -124,8 +164,8 @@ static int read_role(decoder *d, const char *arg) {
 static int read_shown(decoder *d, const char *arg) {
   uint64_t shown;
   if (!nws__cli_read_number(arg, SHOWN_MAX, &shown)) {
-    return nws__cli_misuse(d->command,
-                           "--max-payload wants a number up to 1048576");
+    return nws__cli_misuse(
+        d->command, "'%s': --max-payload wants a number up to 1048576", arg);
   }
   d->frames.max_shown = (size_t)shown;
   return CLI_EXIT_OK;
@@ -135,25 +175,36 @@ static int read_shown(decoder *d, const char *arg) {
  * not be text. */
 static int read_rsv(decoder *d, const char *arg) {
   nws_conn_config *config = &d->frames.config;
+  if (!strpbrk(arg, "123") || arg[strspn(arg, "123,")]) {
+    return nws__cli_misuse(
+        d->command, "'%s' is no reserved bit; --allow-rsv wants 1, 2 or 3",
+        arg);
+  }
   for (; *arg; arg++) {
-    if (*arg >= '1' && *arg <= '3') {
+    if (*arg != ',') {
       config->rsv_in |= (uint8_t)(NWS_RSV1 >> (*arg - '1'));
-    } else if (*arg != ',') {
-      return nws__cli_misuse(d->command, "--allow-rsv wants 1, 2 or 3");
     }
   }
   config->accept_any_text = 1;
   return CLI_EXIT_OK;
 }
 
-static int take_option(decoder *d, int option, const char *arg) {
+static int set_form(decoder *d, form wanted) {
+  if (d->form != FORM_GUESS && d->form != wanted) {
+    return nws__cli_misuse(d->command,
+                           "--hex and --raw exclude each other; give one");
+  }
+  d->form = wanted;
+  return CLI_EXIT_OK;
+}
+
+static int take_option(void *state, int option, const char *arg) {
+  decoder *d = state;
   switch (option) {
   case OPTION_HEX:
-    d->form = FORM_HEX;
-    return CLI_EXIT_OK;
+    return set_form(d, FORM_HEX);
   case OPTION_RAW:
-    d->form = FORM_RAW;
-    return CLI_EXIT_OK;
+    return set_form(d, FORM_RAW);
   case OPTION_ROLE:
     return read_role(d, arg);
   case OPTION_SHOWN:
@@ -197,14 +248,9 @@ int nws__cli_decode(int argc, char **argv) {
   decoder *d = &state;
   d->command = argv[0];
   d->frames.out = stdout;
-  int option;
-  while ((option = nws__cli_option(argc, argv, ":h", longs)) != -1) {
-    if (option == 'h') {
-      return nws__cli_help(argv[0], stdout) ? CLI_EXIT_OK : CLI_EXIT_USAGE;
-    }
-    if (take_option(d, option, optarg) != CLI_EXIT_OK) {
-      return CLI_EXIT_USAGE;
-    }
+  int code = nws__cli_options(argc, argv, ":h", longs, take_option, d);
+  if (code != CLI_GO_ON) {
+    return code;
   }
   if (optind + 1 < argc) {
     return nws__cli_misuse(d->command, "one file only; '%s' is one too many",

@@ -211,27 +211,27 @@ static void on_closed(nws_peer *peer, const nws_closed *how) {
 static int read_count(pinger *p, const char *arg) {
   uint64_t count;
   if (!nws__cli_read_number(arg, UINT32_MAX, &count) || count == 0) {
-    nws__cli_misuse(p->client.command, "'%s' is no count of pings", arg);
-    return -1;
+    return nws__cli_misuse(p->client.command,
+                           "'%s' is no count of pings; try 4", arg);
   }
   p->count = (uint32_t)count;
-  return 1;
+  return CLI_EXIT_OK;
 }
 
 static int read_time(pinger *p, const char *arg, uint32_t *ms) {
   if (nws__cli_read_seconds(arg, UINT32_MAX - 1, ms) &&
       *ms >= MIN_INTERVAL_MS) {
-    return 1;
+    return CLI_EXIT_OK;
   }
-  nws__cli_misuse(p->client.command,
-                  "'%s' is no number of seconds from 0.01 up", arg);
-  return -1;
+  return nws__cli_misuse(p->client.command,
+                         "'%s' is no number of seconds from 0.01 up", arg);
 }
 
-static int take_option(pinger *p, int option, const char *arg) {
-  int taken = nws__cli_client_option(&p->client, option, arg);
-  if (taken) {
-    return taken;
+static int take_option(void *state, int option, const char *arg) {
+  pinger *p = state;
+  int code = nws__cli_client_option(&p->client, option, arg);
+  if (code != CLI_GO_ON) {
+    return code;
   }
   switch (option) {
   case 'c':
@@ -241,7 +241,7 @@ static int take_option(pinger *p, int option, const char *arg) {
   case 'W':
     return read_time(p, arg, &p->wait_ms);
   default:
-    return -1;
+    return CLI_EXIT_USAGE;
   }
 }
 
@@ -270,18 +270,8 @@ int nws__cli_ping(int argc, char **argv) {
   static pinger state = {.interval_ms = 1000, .wait_ms = 5000};
   pinger *p = &state;
   nws__cli_client_init(&p->client, argv[0]);
-  int option;
-  while ((option = nws__cli_option(
-              argc, argv, ":" CLI_CLIENT_SHORTS "c:i:W:", longs)) != -1) {
-    if (option == 'h') {
-      return nws__cli_help(argv[0], stdout) ? CLI_EXIT_OK : CLI_EXIT_USAGE;
-    }
-    if (take_option(p, option, optarg) < 0) {
-      return CLI_EXIT_USAGE;
-    }
-  }
-  if (!nws__cli_client_url(&p->client, argc, argv)) {
-    return CLI_EXIT_USAGE;
-  }
-  return run(p);
+  int code = nws__cli_client_options(&p->client, argc, argv,
+                                     ":" CLI_CLIENT_SHORTS "c:i:W:", longs,
+                                     take_option);
+  return code == CLI_GO_ON ? run(p) : code;
 }

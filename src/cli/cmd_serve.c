@@ -32,7 +32,7 @@ struct server {
   nws_handler handler;
   nws_str origins[MAX_NAMES];
   nws_str subprotocols[MAX_NAMES];
-  char address[64]; /* without brackets */
+  char address[CLI_ADDRESS_MAX]; /* without brackets */
   uint64_t port;
   int quiet;
   int verbose;
@@ -60,14 +60,37 @@ static void log_target(const nws_server_handshake *request) {
   nws__cli_put_text(stderr, head->target.ptr, head->target.len, CLI_TEXT_PLAIN);
 }
 
+/* --- Refusals --- */
+
+/* Refuses, and gives up whom even that cannot be told. The body says what was
+ * wrong and where that is written, for the person at the other end.
+ * `status` 0 takes it from the error. */
+static void refuse(nws_peer *peer, const nws_http_head *head, int error,
+                   unsigned status) {
+  char body[256];
+  const nws_error_info *info = nws_error_get(error);
+  const int rule = info->rule[0] != '\0';
+  int len = snprintf(body, sizeof(body), "%s%s%s%s\n", info->text,
+                     rule ? " (" : "", info->rule, rule ? ")" : "");
+  if (nws_str_equal(head->method, nws_str_of("HEAD"))) {
+    len = 0; /* RFC 9110 9.3.2: no content */
+  }
+  nws_rejection why = {.size = sizeof(why),
+                       .status = status,
+                       .error = error,
+                       .body = nws_str_make(body, (size_t)len)};
+  if (nws_peer_respond(peer, &why) != NWS_OK) {
+    nws_peer_abort(peer);
+  }
+}
+
 /* --- WebSockets --- */
 
 static void on_request(nws_peer *peer, const nws_server_handshake *request) {
   server *s = ((guest *)nws_peer_user(peer))->server;
   guest *g = calloc(1, sizeof(*g));
   if (!g) {
-    nws_rejection why = {.size = sizeof(why), .status = 503};
-    nws_peer_respond(peer, &why);
+    refuse(peer, &request->head, NWS_ERROR_MEMORY, 503);
     return;
   }
   g->server = s;
@@ -84,7 +107,11 @@ static void on_request(nws_peer *peer, const nws_server_handshake *request) {
     }
     fputc('\n', stderr);
   }
-  nws_peer_accept(peer, NULL);
+  int rc = nws_peer_accept(peer, NULL);
+  if (rc != NWS_OK) {
+    nws__cli_say("cannot accept %s: %s", g->address, nws_net_text(rc));
+    refuse(peer, &request->head, rc, 503);
+  }
 }
 
 static void on_message(nws_peer *peer, unsigned opcode, uint8_t *data,
@@ -133,11 +160,12 @@ static void on_closed(nws_peer *peer, const nws_closed *how) {
 
 /* --- Plain HTTP --- */
 
-/* Says whether this is a request of the simple kind: a GET, and no attempt at a
- * WebSocket. */
-static int plain_get(const nws_server_handshake *request) {
+/* Says whether this is a request of the simple kind: a good GET, and no attempt
+ * at a WebSocket. What is wrong with a request as HTTP, Host for one (RFC 9112
+ * 3.2), is found before the absence of Upgrade. */
+static int plain_get(const nws_server_handshake *request, int error) {
   const nws_http_head *head = &request->head;
-  return nws_str_equal(head->method, nws_str_of("GET")) &&
+  return error == NWS_ERROR_UPGRADE &&
          nws_header_find(head->headers, head->count, nws_str_of("Upgrade"),
                          0) == head->count;
 }
@@ -166,27 +194,34 @@ static int send_page(const server *s, nws_peer *peer) {
   return nws_peer_respond(peer, &page);
 }
 
+static int send_directions(nws_peer *peer) {
+  nws_rejection answer = {
+      .size = sizeof(answer),
+      .status = 404,
+      .body = nws_str_of("Here is the page at /, and a WebSocket echo on "
+                         "every path.\n")};
+  return nws_peer_respond(peer, &answer);
+}
+
 static void on_http(nws_peer *peer, const nws_server_handshake *request,
                     int error) {
   const server *s = ((guest *)nws_peer_user(peer))->server;
-  nws_rejection answer = {.size = sizeof(answer), .error = error};
-  int plain = plain_get(request);
+  const int plain = plain_get(request, error);
   if (s->verbose) {
     fputs("http: ", stderr);
     log_target(request);
     fprintf(stderr, "%s%s\n", plain ? "" : ": ",
             plain ? "" : nws_error_text(error));
   }
-  if (plain && is_root(request->head.target)) {
-    send_page(s, peer);
+  if (!plain) {
+    refuse(peer, &request->head, error, 0);
     return;
   }
-  if (plain) {
-    answer.status = 404;
-    answer.body = nws_str_of("Here is the page at /, and a WebSocket echo on "
-                             "every path.\n");
+  int rc = is_root(request->head.target) ? send_page(s, peer)
+                                         : send_directions(peer);
+  if (rc != NWS_OK) {
+    nws_peer_abort(peer);
   }
-  nws_peer_respond(peer, &answer);
 }
 
 /* The page's pieces as one. */
@@ -329,6 +364,7 @@ static int run(server *s) {
     }
     uv_run(&s->uv, UV_RUN_DEFAULT);
     nws_loop_free(s->loop);
+    uv_run(&s->uv, UV_RUN_DEFAULT); /* its handles close only then */
     uv_loop_close(&s->uv);
   }
   free(s->page);
@@ -339,93 +375,64 @@ static int run(server *s) {
 
 static int read_port(server *s, const char *arg) {
   if (nws__cli_read_number(arg, UINT16_MAX, &s->port)) {
-    return 1;
+    return CLI_EXIT_OK;
   }
-  nws__cli_misuse(s->command, "'%s' is no port", arg);
-  return 0;
-}
-
-/* Splits ADDRESS, ADDRESS:PORT, [ADDRESS] or [ADDRESS]:PORT; gives what stands
- * behind the address, or NULL when it has no end. */
-static const char *split_listen(const char *arg, nws_str *address) {
-  const char *end;
-  if (arg[0] == '[') {
-    end = strchr(++arg, ']');
-    *address = nws_str_make(arg, end ? (size_t)(end - arg) : 0);
-    return end ? end + 1 : NULL;
-  }
-  end = strchr(arg, ':');
-  if (!end || strchr(end + 1, ':')) { /* several colons: IPv6 without port */
-    end = arg + strlen(arg);
-  }
-  *address = nws_str_make(arg, (size_t)(end - arg));
-  return end;
-}
-
-static int read_listen(server *s, const char *arg) {
-  nws_str address;
-  const char *rest = split_listen(arg, &address);
-  if (!rest || (*rest && *rest != ':') || address.len == 0 ||
-      address.len >= sizeof(s->address)) {
-    nws__cli_misuse(s->command, "--listen wants ADDRESS:PORT, not '%s'", arg);
-    return 0;
-  }
-  if (nws_str_equal(address, nws_str_of("localhost"))) {
-    address = nws_str_of("127.0.0.1");
-  }
-  memcpy(s->address, address.ptr, address.len);
-  s->address[address.len] = 0;
-  return *rest ? read_port(s, rest + 1) : 1;
+  return nws__cli_misuse(s->command, "'%s' is no port; 0 to 65535 are", arg);
 }
 
 static int read_origins(server *s, const char *arg) {
   if (strcmp(arg, "any") == 0 || strcmp(arg, "same-host") == 0) {
     s->policy.origin = *arg == 'a' ? NWS_ORIGIN_ANY : NWS_ORIGIN_SAME_HOST;
-    return 1;
+    return CLI_EXIT_OK;
   }
+  static const char wanted[] = "--origin wants same-host, any, or origins such "
+                               "as https://example.org";
   nws_str rest = nws_str_of(arg);
   nws_str origin;
+  int found = 0;
   s->policy.origin = NWS_ORIGIN_LIST;
   while (nws_list_next(&rest, &origin)) {
+    found = 1;
+    if (!nws__cli_is_origin(origin)) {
+      return nws__cli_misuse(s->command, "'%.*s' is no origin; %s",
+                             (int)origin.len, origin.ptr, wanted);
+    }
     if (s->policy.origin_count == MAX_NAMES) {
-      nws__cli_misuse(s->command, "more than %d origins", MAX_NAMES);
-      return 0;
+      return nws__cli_misuse(s->command, "more than %d origins", MAX_NAMES);
     }
     s->origins[s->policy.origin_count++] = origin;
   }
-  return 1;
+  return found ? CLI_EXIT_OK : nws__cli_misuse(s->command, "%s", wanted);
 }
 
 static int read_subprotocol(server *s, const char *arg) {
   if (!nws_http_token_valid(nws_str_of(arg))) {
-    nws__cli_misuse(s->command, "'%s' cannot name a subprotocol", arg);
-    return 0;
+    return nws__cli_misuse(s->command, "'%s' cannot name a subprotocol", arg);
   }
   if (s->policy.subprotocol_count == MAX_NAMES) {
-    nws__cli_misuse(s->command, "more than %d subprotocols", MAX_NAMES);
-    return 0;
+    return nws__cli_misuse(s->command, "more than %d subprotocols", MAX_NAMES);
   }
   s->subprotocols[s->policy.subprotocol_count++] = nws_str_of(arg);
-  return 1;
+  return CLI_EXIT_OK;
 }
 
 static int read_max_message(server *s, const char *arg) {
   if (nws__cli_read_size(arg, &s->conn.max_message)) {
-    return 1;
+    return CLI_EXIT_OK;
   }
-  nws__cli_misuse(s->command, "'%s' is no number of bytes", arg);
-  return 0;
+  return nws__cli_misuse(s->command, "'%s' is no number of bytes, such as 64K",
+                         arg);
 }
 
-/* Takes an option; returns 0 after complaining. */
-static int take_option(server *s, int option, const char *arg) {
+static int take_option(void *state, int option, const char *arg) {
+  server *s = state;
   switch (option) {
   case 'l':
-    return read_listen(s, arg);
+    return nws__cli_read_listen(s->command, arg, s->address, &s->port);
   case 'p':
     return read_port(s, arg);
   case OPTION_ECHO:
-    return 1;
+    return CLI_EXIT_OK;
   case 'o':
     return read_origins(s, arg);
   case 's':
@@ -433,11 +440,13 @@ static int take_option(server *s, int option, const char *arg) {
   case OPTION_MAX_MESSAGE:
     return read_max_message(s, arg);
   case 'q':
-    return s->quiet = 1;
+    s->quiet = 1;
+    return CLI_EXIT_OK;
   case 'v':
-    return s->verbose = 1;
+    s->verbose = 1;
+    return CLI_EXIT_OK;
   default:
-    return 0;
+    return CLI_EXIT_USAGE;
   }
 }
 
@@ -474,17 +483,18 @@ int nws__cli_serve(int argc, char **argv) {
   server *s = &state;
   set_defaults(s, argv[0]);
   s->program = argv[-1]; /* main() passes what stands behind it */
-  int option;
-  while ((option = nws__cli_option(argc, argv, ":hl:p:o:s:qv", longs)) != -1) {
-    if (option == 'h') {
-      return nws__cli_help(argv[0], stdout) ? CLI_EXIT_OK : CLI_EXIT_USAGE;
-    }
-    if (option == '?' || !take_option(s, option, optarg)) {
-      return CLI_EXIT_USAGE;
-    }
+  int code =
+      nws__cli_options(argc, argv, ":hl:p:o:s:qv", longs, take_option, s);
+  if (code != CLI_GO_ON) {
+    return code;
   }
   if (optind < argc) {
     return nws__cli_misuse(s->command, "what is '%s'?", argv[optind]);
+  }
+  if (s->quiet && s->verbose) {
+    return nws__cli_misuse(s->command,
+                           "--quiet and --verbose exclude each other; give "
+                           "one");
   }
   return run(s);
 }
