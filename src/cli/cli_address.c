@@ -55,9 +55,9 @@ static const char *split(const char *text, nws_str *address) {
 static int check_form(const char *command, const char *text) {
   const char *colon = unclear_colon(text);
   if (colon) {
-    return nws__cli_misuse(command,
-                           "'%s' may end in a port or not; write [%.*s]%s",
-                           text, (int)(colon - text), text, colon);
+    return nws__cli_misuse(
+        command, "'%s' can be read in two ways; write [%.*s]%s, or [%s]", text,
+        (int)(colon - text), text, colon, text);
   }
   const char *port = *text == ':' ? text + 1 : text;
   if (is_digits(port)) {
