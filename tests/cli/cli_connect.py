@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import signal
 import socket
 import subprocess
@@ -199,8 +200,9 @@ class Closing(unittest.TestCase):
 
     def test_signals(self):
         for number in (signal.SIGINT, signal.SIGTERM):
-            code, last, _ = self.interrupted(number)
+            code, last, err = self.interrupted(number)
             self.assertEqual((code, last[:2]), (0, (8, close_payload(1001))))
+            self.assertEqual(err, "")  # no word of Ctrl-C where there is none
 
     def test_own_code(self):
         code, last, _ = self.interrupted(signal.SIGINT, "--close", "4001:bye")
@@ -278,6 +280,63 @@ class Closing(unittest.TestCase):
         code, _, err = child.end(keep=True)
         self.assertEqual((code, err), (0, ""))
         self.assertEqual(fake.join()[:2], (8, close_payload(1001)))
+
+
+class AtATerminal(unittest.TestCase):
+    def start(self, script, command="connect"):
+        """The program at a terminal: its process, and the terminal's end."""
+        ours, theirs = pty.openpty()
+        fake = FakeServer(self, script)
+        ends = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+        child = Running(self, command, fake.url, **ends)
+        self.addCleanup(os.close, ours)
+        os.close(theirs)
+        return child, ours, fake
+
+    def until(self, ours, words):
+        """What the terminal shows up to and with these words."""
+        shown, end = "", time.monotonic() + LIMIT
+        while words not in shown:
+            ready, _, _ = select.select([ours], [], [], end - time.monotonic())
+            self.assertTrue(ready, shown)
+            shown += os.read(ours, 4096).decode()
+        return shown
+
+    def test_interrupted_twice(self):
+        def script(wire):
+            wire.accept()
+            while (got := wire.recv())[0] != 8:
+                wire.send(10, got[1])
+            return wire.at_end()
+
+        for command, ready in (("connect", "closes.\r\n"), ("ping", "seq=1")):
+            child, ours, fake = self.start(script, command)
+            self.until(ours, ready)
+            os.write(ours, b"half")
+            self.until(ours, "half")
+            child.interrupt()
+            shown = self.until(ours, "drops it\r\n")
+            self.assertIn("\r\nnws: closing; Ctrl-C again drops it\r\n", shown)
+            child.interrupt()
+            self.assertIn("\r\nnws: connection dropped", self.until(ours, "dropped"))
+            self.assertEqual(child.end()[0], 5)
+            self.assertTrue(fake.join())
+
+    def test_lost_in_the_middle_of_a_line(self):
+        go = threading.Event()
+        self.addCleanup(go.set)
+
+        def script(wire):
+            wire.accept()
+            self.assertTrue(go.wait(LIMIT))
+
+        child, ours, fake = self.start(script)
+        self.until(ours, "closes.\r\n")
+        os.write(ours, b"half a li")
+        self.until(ours, "half a li")
+        go.set()
+        self.until(ours, f"\r\nnws: connection lost: {fake.url}: ")
+        self.assertEqual(child.end()[0], 5)
 
 
 class ExitCodes(unittest.TestCase):
@@ -377,7 +436,26 @@ class ExitCodes(unittest.TestCase):
 
         done = run("connect", "-n", FakeServer(self, script).url)
         self.assertEqual(done.returncode, 5)
-        self.assertIn("lost", done.stderr)
+        self.assertTrue(done.stderr.startswith("nws: connection lost: ws://127."))
+
+    def test_tiny_times_are_not_zero(self):
+        def silent(wire):
+            wire.head()
+            return wire.at_end()
+
+        # 0 would be no limit, and end in this test's own.
+        fake = FakeServer(self, silent)
+        self.assertEqual(run("connect", "-t", "0.0001", fake.url).returncode, 2)
+
+        def pinged(wire):
+            wire.accept()
+            got = wire.recv()[0]
+            wire.send(8)
+            return got
+
+        fake = FakeServer(self, pinged)
+        run("connect", "-n", "--ping-interval", "0.0001", fake.url)
+        self.assertEqual(fake.join(), 9)
 
     def test_no_answer_to_our_close(self):
         def script(wire):

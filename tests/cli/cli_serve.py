@@ -3,12 +3,13 @@
 import re
 import signal
 import socket
+import subprocess
 import time
 import unittest
 import urllib.error
 import urllib.request
 from cli_support import (
-    LIMIT, Running, Server, close_payload, dial, free_port, main, run,
+    LIMIT, Running, Server, Wire, close_payload, dial, free_port, main, run,
 )  # fmt: skip
 
 
@@ -17,6 +18,12 @@ class Serve(unittest.TestCase):
         server = Server(self)
         self.assertIn(f"http://127.0.0.1:{server.port}/", server.welcome[0])
         self.assertIn(f"nws connect {server.url}", server.welcome[1])
+        command = server.welcome[1].split("in a terminal:")[1]
+        done = subprocess.run(
+            command, shell=True, input=b"as printed\n", capture_output=True,
+            timeout=LIMIT,
+        )  # fmt: skip
+        self.assertEqual((done.returncode, done.stdout), (0, b"as printed\n"))
 
     def test_echo(self):
         server = Server(self, "--echo")
@@ -60,7 +67,48 @@ class Serve(unittest.TestCase):
         status, _, text = self.fetch(server, "/nothing")
         self.assertEqual(status, 404)
         self.assertIn("/", text)
-        self.assertEqual(self.fetch(server, "/", "POST", b"x")[0], 405)
+        status, headers, text = self.fetch(server, "/", "POST", b"x")
+        self.assertEqual((status, headers["Allow"]), (405, "GET"))
+        self.assertIn("(RFC 6455 4.2.1)\n", text)
+
+    def raw(self, server, request):
+        """The whole answer to these bytes: its head's lines and its body."""
+        with socket.create_connection(("127.0.0.1", server.port), LIMIT) as sock:
+            sock.sendall(request.encode())
+            wire = Wire(sock)
+            head = wire.head()
+            while wire.more():
+                pass
+            return head, wire.rest.decode()
+
+    def test_bad_http_gets_no_page(self):
+        server = Server(self)
+        for target in ("/", "/x"):
+            for host in ("", "Host: a\r\nHost: a\r\n", "Host: a b\r\n"):
+                head, body = self.raw(server, f"GET {target} HTTP/1.1\r\n{host}\r\n")
+                self.assertEqual(head[0], "HTTP/1.1 400 Bad Request")
+                self.assertIn("Host", body)
+                self.assertIn("(RFC 9112 3.2)\n", body)
+        head, body = self.raw(server, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertEqual((head[0], body), ("HTTP/1.1 405 Method Not Allowed", ""))
+        head, body = self.raw(server, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n")
+        self.assertEqual(head[0], "HTTP/1.1 426 Upgrade Required")
+
+    def test_refusals_tell_the_rule(self):
+        server = Server(self)
+        base = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        key = "Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng==\r\n"
+        for headers, status, rule in (
+            ("Sec-WebSocket-Version: 12\r\n" + key, 426, "RFC 6455 4.4"),
+            ("Sec-WebSocket-Version: 13\r\n", 400, "RFC 6455 4.2.1"),
+            ("Sec-WebSocket-Version: 13\r\n" + key + "Origin: http://b\r\n", 403,
+             "RFC 6455 10.2"),
+        ):  # fmt: skip
+            head, body = self.raw(server, base + headers + "\r\n")
+            self.assertIn(f" {status} ", head[0])
+            self.assertTrue(body.endswith(f" ({rule})\n"), body)
+            if status == 426:
+                self.assertIn("Sec-WebSocket-Version: 13", head)
 
     def test_origins(self):
         for args, origin, status in (
@@ -70,6 +118,8 @@ class Serve(unittest.TestCase):
             (("--origin", "any"), "http://evil.test", 101),
             (("--origin", "http://a.test,http://b.test"), "http://b.test", 101),
             (("--origin", "http://a.test,http://b.test"), "http://c.test", 403),
+            (("--origin", "moz-extension://0a-1,null"), "null", 101),
+            (("--origin", "https://[::1]:8443 , http://b.test:81"), "http://b.test:81", 101),
         ):
             with self.subTest(args=args, origin=origin):
                 server = Server(self, *args)
@@ -108,7 +158,6 @@ class Serve(unittest.TestCase):
         done = run("serve", "--listen", "203.0.113.1:0")
         self.assertEqual(done.returncode, 2)
         self.assertIn("203.0.113.1", done.stderr)
-        self.assertEqual(run("serve", "--listen", "nowhere:0").returncode, 2)
 
     def test_address_forms(self):
         for args, shown in (
@@ -124,7 +173,7 @@ class Serve(unittest.TestCase):
                 self.assertIn(url, server.welcome[1])
                 done = run("connect", url, stdin="x\n")
                 self.assertEqual((done.returncode, done.stdout), (0, "x\n"))
-        for bad in ("[::1", "[::1]x", ":1", "[]:1", "127.0.0.1:x", "a" * 99):
+        for bad in ("[::1", "[::1]x", ":1", "[]:1", "127.0.0.1:x", "a" * 99, "nowhere:0"):
             self.assertEqual(run("serve", "--listen", bad).returncode, 1)
 
     def test_log(self):

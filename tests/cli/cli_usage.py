@@ -29,6 +29,18 @@ class Usage(unittest.TestCase):
             self.assertIn("Exit codes", text.stdout)
             self.assertTrue(all(len(x) <= 80 for x in text.stdout.splitlines()))
 
+    def test_exit_codes_are_those_of_the_command(self):
+        page = (ROOT / "docs/man/nws.1").read_text()
+        status = page.split(".Sh EXIT STATUS")[1].split(".Sh ")[0]
+        every = set(re.findall(r"^\.It (\d)$", status, re.M))
+        for command, codes in (
+            (None, every), ("serve", set("012")), ("connect", every),
+            ("ping", every), ("decode", set("015")),
+        ):  # fmt: skip
+            text = run("help", *([command] if command else [])).stdout
+            told = re.findall(r"^  (\d)  ", text.split("\nExit codes\n")[1], re.M)
+            self.assertEqual(told, sorted(codes), command)
+
     def test_options_in_help_exist(self):
         for command in COMMANDS:
             told = options(run("help", command).stdout)
@@ -69,22 +81,58 @@ class Usage(unittest.TestCase):
             (("serve", "-vZ"), "unknown option '-Z'"),
             (("serve", "--port"), "option '--port' needs a value"),
             (("serve", "--port", "65536"), "'65536' is no port"),
-            (("serve", "--listen", ":80"), "ADDRESS:PORT"),
+            (("serve", "--listen", ":80"), "use --port 80"),
+            (("serve", "--listen", "9000"), "use --port 9000"),
+            (("serve", "--listen", "::1:9000"), "write [::1]:9000, or [::1:9000]"),
+            (("serve", "--listen", ":::9000"), "write [::]:9000"),
+            (("serve", "--listen", "foo"), "'foo' is no numeric address"),
+            (("serve", "--listen", "example.com:80"), "'example.com' is no numeric"),
+            (("serve", "--listen", "300.1.1.1:80"), "'300.1.1.1' is no numeric"),
+            (("serve", "--listen", "[::1"), "ADDRESS:PORT"),
+            (("serve", "--origin", ""), "--origin wants same-host, any, or"),
+            (("serve", "--origin", " , "), "--origin wants same-host, any, or"),
+            (("serve", "--origin", "example.org"), "'example.org' is no origin"),
+            (("serve", "--origin", "https://a.test/"), "'https://a.test/' is no origin"),
+            (("serve", "--origin", "https://a.test,x"), "'x' is no origin"),
+            (("serve", "--origin", "https://u@a.test"), "is no origin"),
+            (("serve", "--origin", "https://"), "'https://' is no origin"),
+            (("serve", "--origin", "1s://a.test"), "is no origin"),
+            (("serve", "--origin", "https://a.test:x"), "is no origin"),
+            (("serve", "--origin", "any,https://a.test"), "'any' is no origin"),
+            (("serve", "-q", "-v"), "--quiet and --verbose exclude each other"),
             (("serve", "extra"), "'extra'"),
             (("serve", "--quiet=1"), "takes no value"),
             (("serve", "--max-message", "-1"), "'-1' is no number of bytes"),
             (("connect",), "which URL?"),
-            (("connect", "http://a/"), "ws://"),
+            (("connect", "a:80"), "must begin with ws://"),
+            (("connect", "http://a/"), "write ws:// instead"),
+            (("connect", "HTTPS://a/"), "write ws:// instead"),
             (("connect", "wss://a/"), "TLS"),
+            (("connect", "WsS://a/"), "TLS"),
+            (("connect", "ws://u:pw@a/"), "-H 'Authorization: Basic"),
+            (("ping", "ws://u@a/"), "-H 'Authorization: Basic"),
             (("connect", "ws://a:99999/"), "character"),
             (("connect", "ws://a/", "ws://b/"), "'ws://b/'"),
             (("connect", "--close", "1005", "ws://a/"), "--close"),
             (("connect", "--close", "1000:" + "x" * 124, "ws://a/"), "123"),
             (("connect", "-H", "no colon", "ws://a/"), "Name: value"),
-            (("connect", "-H", "Host: b", "ws://127.0.0.1:9/"), "header"),
+            (("connect", "-H", "Host: b"), "the handshake sets 'Host' itself"),
+            (("connect", "-H", "origin: b"), "'origin' itself, --header cannot; use --origin"),
+            (("connect", "-H", "Sec-WebSocket-Protocol: b"), "use --subprotocol"),
+            (("connect", "-H", "Sec-WebSocket-Key: b"), "'Sec-WebSocket-Key'"),
+            (("connect", "-o", ""), "--origin is empty"),
+            (("connect", "-o", "a b"), "--origin"),
+            (("connect", "-s", "a", "-s", "b", "-s", "a"), "'a' is offered twice"),
+            (("connect", "-n", "-w", "3", "ws://a/"), "--stay and --wait exclude"),
+            (("ping", "-W", "nan"), "'nan'"),
             (("ping", "-c", "0", "ws://a/"), "'0' is no count"),
             (("ping", "-i", "0.001", "ws://a/"), "'0.001'"),
             (("decode", "--role", "both"), "client, server or any"),
+            (("decode", "--hex", "--raw"), "--hex and --raw exclude each other"),
+            (("decode", "--raw", "--hex"), "--hex and --raw exclude each other"),
+            (("decode", "--allow-rsv", ""), "'' is no reserved bit"),
+            (("decode", "--allow-rsv", ","), "',' is no reserved bit"),
+            (("decode", "--allow-rsv", "14"), "'14' is no reserved bit"),
         ):
             with self.subTest(args=args):
                 done = run(*args)
@@ -93,11 +141,28 @@ class Usage(unittest.TestCase):
                 if args:
                     self.assertIn("--help'", done.stderr)
 
+    def test_seconds(self):
+        for option in ("--timeout", "--wait", "--ping-interval"):
+            for text in ("0x1", "0x1p3", "nan", "inf", "1e3", "", ".", "1.2.3", "-1", " 1"):
+                done = run("connect", option, text, "ws://127.0.0.1:9/")
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(f"'{text}' is no number of seconds", done.stderr)
+            # These are fine, and only the URL is missing.
+            for text in ("0", "1", "0.5", ".5", "2."):
+                self.assertIn("which URL?", run("connect", option, text).stderr)
+
+    def test_repeated_options_that_agree(self):
+        for args in (("decode", "--hex", "--hex"), ("decode", "--raw", "--raw")):
+            self.assertEqual(run(*args).returncode, 0)
+
     def test_mistakes_keep_secrets(self):
-        for header in ("Authorization: s3cret\x01", "Author ization: s3cret"):
+        for header in (
+            "Authorization: s3cret\x01", "Author ization: s3cret", "Host: s3cret",
+        ):  # fmt: skip
             done = run("connect", "-H", header, "ws://127.0.0.1:9/")
             self.assertEqual(done.returncode, 1)
             self.assertNotIn("s3cret", done.stderr)
+        self.assertNotIn("s3cret", run("connect", "ws://u:s3cret@127.0.0.1:9/").stderr)
 
 
 if __name__ == "__main__":

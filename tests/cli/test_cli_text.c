@@ -136,8 +136,10 @@ static void test_hex_faults_at_every_cut(void **state) {
     const char *text;
     uint64_t line;
     uint64_t column;
-  } cases[] = {{"81\n 0", 2, 3},  {"8 1", 1, 2},  {"0xx1", 1, 3},  {"8x", 1, 2},
-               {"81\n\ng", 3, 1}, {"00x0", 1, 3}, {"#x\n1#", 2, 2}};
+  } cases[] = {{"81\n 0", 2, 3},  {"8 1", 1, 2},     {"0xx1", 1, 3},
+               {"8x", 1, 2},      {"81\n\ng", 3, 1}, {"00x0", 1, 3},
+               {"#x\n1#", 2, 2},  {"0x", 1, 3},      {"0X ", 1, 3},
+               {"81,0x# 1", 1, 6}};
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
     for (size_t cut = 0; cut <= strlen(cases[i].text); cut++) {
       uint8_t out[64];
