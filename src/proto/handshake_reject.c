@@ -74,16 +74,25 @@ static unsigned choose_status(const nws_rejection *why) {
   return status != 0 ? status : 500;
 }
 
+static int check_texts(const nws_rejection *why, nws_str reason) {
+  size_t bad_at;
+  int rc = nws__write_check(reason, NWS__CHAR_TEXT, &bad_at);
+  return rc != NWS_OK ? rc
+                      : nws__write_check_headers(why->headers,
+                                                 why->header_count, &bad_at);
+}
+
 static int prepare(const nws_rejection *why, reply *r) {
   r->why = why;
   r->status = choose_status(why);
-  if (r->status < 200 || r->status > 599) {
+  if (r->status < 200 || r->status > 599 || !nws_str_sound(why->reason) ||
+      !nws_str_sound(why->body)) {
     return NWS_ERROR_ARGUMENT;
   }
   /* RFC 9110 15.3.5, 15.3.6, 15.4.5 and 8.6 */
   r->has_body = r->status != 204 && r->status != 205 && r->status != 304;
   r->has_length = r->status != 204 && r->status != 304;
-  if (why->body.len > 0 && (!r->has_body || why->body.ptr == NULL)) {
+  if (why->body.len > 0 && !r->has_body) {
     return NWS_ERROR_ARGUMENT;
   }
   r->reason = why->reason.ptr != NULL ? why->reason : usual_reason(r->status);
@@ -91,16 +100,7 @@ static int prepare(const nws_rejection *why, reply *r) {
   if (r->body.ptr == NULL && r->has_body && why->error < 0) {
     r->body = nws_str_of(nws_error_text(why->error));
   }
-  size_t bad_at;
-  int rc = nws_str_sound(why->reason) ? NWS_OK : NWS_ERROR_ARGUMENT;
-  if (rc != NWS_OK) {
-    return rc;
-  }
-  rc = nws__write_check(r->reason, NWS__CHAR_TEXT, &bad_at);
-  if (rc == NWS_OK) {
-    rc = nws__write_check_headers(why->headers, why->header_count, &bad_at);
-  }
-  return rc;
+  return check_texts(why, r->reason);
 }
 
 static int has_header(const nws_rejection *why, nws_str name) {
