@@ -156,6 +156,20 @@ typedef struct nws_server_options {
   void (*stopped)(nws_server *server, void *user); /**< after
                             nws_server_stop(): all peers are closed, and
                             `server` is freed when this returns */
+  /** Trouble that no callback of the handler tells of; for logs. May be NULL.
+   *  - A connection has ended, and the handler never heard of it: garbage
+   *    instead of HTTP, a head beyond its limits, half a request, a request
+   *    that was refused because `http` is NULL, one connection too many
+   *    (UV_EBUSY). Once for each such connection; `error` is what ended it,
+   *    `address` the other end as nws_peer_address() has it.
+   *  - No connection can be taken: `error` is UV_EMFILE, UV_ENFILE, UV_ENOMEM
+   *    or the like, `address` is NULL. The server tries again by itself, and
+   *    tells the same error again only after it has taken one.
+   *  @param error    an nws_error or UV_…; nws_net_text() has its text
+   *  @param address  valid until this returns; NULL: see above
+   *  @param user     `user` of these options */
+  void (*trouble)(nws_server *server, int error, const char *address,
+                  void *user);
 } nws_server_options;
 
 /** Listens.
