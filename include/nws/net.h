@@ -14,13 +14,15 @@
  *
  * Everything here belongs to the thread that runs the loop. Callbacks may call
  * any function of this header, on any object of the loop, closing and stopping
- * included; only nws_loop_run() and nws_loop_free() are not for callbacks. No
- * function calls back: callbacks come from the loop alone.
+ * included; only nws_loop_run() and nws_loop_free() are not for callbacks, and
+ * uv_run() is not either. No function calls back: callbacks come from the loop
+ * alone.
  *
  * No SIGPIPE is raised by anything here.
  *
  * Errors are nws_error values or libuv's negative UV_… values, told apart by
- * nws_net_text().
+ * nws_net_text(). nws_error_get() knows the former only; for the latter it
+ * gives its row named "unknown".
  */
 #ifndef NWS_NET_H
 #define NWS_NET_H
@@ -57,14 +59,15 @@ NWS_API struct uv_loop_s *nws_loop_uv(nws_loop *loop);
 
 /** Runs until nothing is left to do: servers stopped, peers closed. A loop on a
  *  libuv loop of your own may as well be run with uv_run().
- *  @return NWS_OK */
+ *  @return NWS_OK; NWS_ERROR_STATE from inside a callback of this header. */
 NWS_API int nws_loop_run(nws_loop *loop);
 
 /** Frees a loop, which must have neither servers nor peers any more (their
  *  last callbacks have returned and nws_loop_run() has ended). On a libuv loop
  *  of your own the memory is given back when that loop runs next.
  *  @return NWS_OK; NWS_ERROR_STATE when something lives on it still, handles of
- *          your own on a loop that nws_loop_new() made included. */
+ *          your own on a loop that nws_loop_new() made included, and from
+ *          inside a callback of this header. */
 NWS_API int nws_loop_free(nws_loop *loop);
 
 /* --- What an application does --- */
@@ -89,7 +92,8 @@ typedef struct nws_handler {
 
   /** Server: somebody asks for a WebSocket, and the policy has nothing against
    *  it. Answer with nws_peer_accept() or nws_peer_respond(), now or later
-   *  (`request` is valid until then). NULL accepts. */
+   *  (`request` is valid until then). Who is not answered before the handshake
+   *  timeout gets 503, and `closed` UV_ETIMEDOUT. NULL accepts. */
   void (*request)(nws_peer *peer, const nws_server_handshake *request);
   /** Server: an HTTP request that is not a WebSocket handshake, or not one that
    *  the policy allows; `error` says why. Answer with nws_peer_respond(), now
@@ -117,15 +121,21 @@ typedef struct nws_handler {
 } nws_handler;
 
 /** Bounds of one connection; 0 is the default. Embedded in the options of
- *  servers and clients. */
+ *  servers and clients.
+ *
+ *  The times of nws_conn_config hold for peers that have taken all that they
+ *  were sent. One that is behind may be as slow as it likes; it has failed when
+ *  it takes nothing for the ping interval and the pong timeout together
+ *  (NWS_ERROR_PONG_TIMEOUT), in a closing handshake for the close timeout
+ *  (NWS_ERROR_CLOSE_TIMEOUT). Pauses do not count. */
 typedef struct nws_net_limits {
-  size_t high_water; /**< queued bytes above which receiving from the peer
-                          pauses; default 1 MiB. A peer that then takes
-                          nothing for as long as a silent one is allowed (ping
-                          interval and pong timeout) has failed:
-                          NWS_ERROR_PONG_TIMEOUT */
-  size_t low_water;  /**< queued bytes at which it goes on and `drain` is
-                          called; default a quarter of high_water */
+  size_t high_water; /**< queued bytes above which a server pauses receiving
+                          from the peer, so that whoever does not read answers
+                          cannot ask on; default 1 MiB, or max_queue if that is
+                          less. A client goes on receiving: were both ends to
+                          wait until the other reads, neither would */
+  size_t low_water;  /**< queued bytes at which the server goes on and `drain`
+                          is called; default a quarter of high_water */
   size_t max_queue;  /**< queued bytes beyond which nws_peer_send() refuses,
                           except that one message of any size may wait alone;
                           default 16 MiB or high_water; SIZE_MAX none */
@@ -160,8 +170,9 @@ typedef struct nws_server_options {
    *  - A connection has ended, and the handler never heard of it: garbage
    *    instead of HTTP, a head beyond its limits, half a request, a request
    *    that was refused because `http` is NULL, one connection too many
-   *    (UV_EBUSY). Once for each such connection; `error` is what ended it,
-   *    `address` the other end as nws_peer_address() has it.
+   *    (UV_EBUSY), one given up by nws_server_stop() (UV_ECANCELED). Once for
+   *    each such connection; `error` is what ended it, `address` the other end
+   *    as nws_peer_address() has it.
    *  - No connection can be taken: `error` is UV_EMFILE, UV_ENFILE, UV_ENOMEM
    *    or the like, `address` is NULL. The server tries again by itself, and
    *    tells the same error again only after it has taken one.
@@ -194,8 +205,9 @@ NWS_API void nws_server_each(nws_server *server,
                              void *arg);
 
 /** Stops listening, and closes all peers with a status code (usually 1001);
- *  those that do not finish are dropped after the close timeout. Those not open
- *  yet are answered with 503. A second call drops all at once.
+ *  those that have not finished by the close timeout are dropped then, also
+ * such as still have much to read. Those not open yet are answered with 503. A
+ *  second call drops all at once.
  *  @param code  as for nws_conn_close(); with one that may not be sent open
  *               peers are dropped */
 NWS_API void nws_server_stop(nws_server *server, unsigned code);
@@ -220,19 +232,23 @@ typedef struct nws_client_options {
  *  @param peer  the result, valid until `closed`; may be NULL
  *  @return NWS_OK: the rest is told by callbacks; NWS_ERROR_URI_… and other
  *          errors in the options: nothing was started. wss:// is
- *          NWS_ERROR_URI_SCHEME as long as there is no TLS here. */
+ *          NWS_ERROR_URI_SCHEME as long as there is no TLS here, and a user
+ *          name before the host NWS_ERROR_URI_AUTHORITY as long as nothing
+ *          sends it. */
 NWS_API int nws_client_connect(nws_loop *loop,
                                const nws_client_options *options,
                                nws_peer **peer);
 
 /* --- Peers --- */
 
-/** Server: the request, from the `request` or `http` callback until the answer
- *  has been given, or `open` has returned; NULL at other times. */
+/** Server: the request, from the `request` or `http` callback until it has been
+ *  refused or `open` has returned (if neither happens, `closed`); NULL at other
+ *  times. */
 NWS_API const nws_server_handshake *nws_peer_request(const nws_peer *peer);
 
-/** Client: the head of the server's response, until the `open` callback (or
- *  `closed` with NWS_ERROR_STATUS) has returned; NULL at other times. */
+/** Client: the head of the server's response, from when it is complete until
+ *  `open` (or `closed` with NWS_ERROR_STATUS) has returned; NULL at other
+ *  times. */
 NWS_API const nws_http_head *nws_peer_response(const nws_peer *peer);
 
 /** Accepts a request, from the `request` callback or later. The `open` callback
@@ -307,9 +323,10 @@ NWS_API nws_server *nws_peer_server(const nws_peer *peer);
 NWS_API nws_str nws_peer_subprotocol(const nws_peer *peer);
 
 /** Writes the address of the other end, "127.0.0.1:4711" or "[::1]:4711", with
- *  a zero byte.
+ *  a zero byte; in `closed` too. Until a client is connected, the one that it
+ *  tries.
  *  @param cap  room; 64 suffices
- *  @return NWS_OK, NWS_ERROR_BUFFER or UV_… */
+ *  @return NWS_OK; NWS_ERROR_BUFFER; UV_ENOTCONN while there is none. */
 NWS_API int nws_peer_address(const nws_peer *peer, char *out, size_t cap);
 
 /** The pointer that the application keeps with a peer. */

@@ -116,6 +116,7 @@ void nws__client_body(nws_peer *peer, const uint8_t *data, size_t len) {
 
 static void refused(nws_peer *peer, const uint8_t *rest, size_t len) {
   nws__peer_enter(peer, NWS__REFUSED);
+  peer->flags |= NWS__SHOWN;
   peer->error = NWS_ERROR_STATUS;
   uint64_t end = uv_hrtime() + BODY_NS;
   nws__timer_earlier(peer, end);
@@ -134,6 +135,7 @@ static void established(nws_peer *peer, uint8_t *rest, size_t len) {
     nws__peer_die(peer, rc);
     return;
   }
+  peer->flags |= NWS__SHOWN;
   opening->rest = rest;
   opening->rest_len = len;
   nws__peer_opened(peer);

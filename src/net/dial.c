@@ -28,7 +28,10 @@ static int attempt(nws_peer *peer, const struct addrinfo *address) {
   int fd;
   int rc = nws__socket_connect(address->ai_addr, address->ai_addrlen, &fd);
   if (rc == NWS_OK) {
-    rc = nws__peer_attach(peer, fd);
+    nws__address to;
+    memset(&to, 0, sizeof(to));
+    memcpy(&to, address->ai_addr, address->ai_addrlen);
+    rc = nws__peer_attach(peer, fd, &to);
   }
   return rc;
 }
@@ -62,6 +65,8 @@ static void start_attempts(nws_peer *peer, struct addrinfo *first) {
 static void on_lookup(uv_getaddrinfo_t *lookup, int status,
                       struct addrinfo *found) {
   nws_peer *peer = lookup->data;
+  nws_loop *loop = peer->loop;
+  nws__loop_enter(loop);
   peer->opening->dial->found = found;
   if (peer->state == NWS__RESOLVING) {
     peer->flags |= NWS__BUSY;
@@ -73,6 +78,7 @@ static void on_lookup(uv_getaddrinfo_t *lookup, int status,
     nws__peer_leave(peer);
   }
   nws__peer_unhold(peer);
+  nws__loop_leave(loop);
 }
 
 static int look_up(nws_peer *peer, const char *host, const char *port) {
@@ -105,7 +111,7 @@ static int is_literal(nws__dial *dial, const char *host) {
   return 1;
 }
 
-void nws__client_begin(nws_peer *peer) {
+static void begin(nws_peer *peer) {
   nws__dial *dial = peer->opening->dial;
   char host[HOST_MAX + 1];
   char port[8];
@@ -142,6 +148,10 @@ static int take_url(nws__dial *dial, const char *url) {
   }
   if (dial->uri.secure) {
     return NWS_ERROR_URI_SCHEME;
+  }
+  /* What stands before an @ would be lost: there is no way to send it yet. */
+  if (dial->uri.userinfo.ptr != NULL) {
+    return NWS_ERROR_URI_AUTHORITY;
   }
   return dial->uri.host.len > HOST_MAX ? NWS_ERROR_URI_AUTHORITY : NWS_OK;
 }
@@ -197,7 +207,7 @@ static int start(nws_loop *loop, nws__setup *setup, nws__dial *dial, void *user,
   if (out != NULL) {
     *out = peer;
   }
-  nws__client_begin(peer);
+  begin(peer);
   return NWS_OK;
 }
 

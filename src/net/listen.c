@@ -10,6 +10,7 @@
 #define ACCEPTS 64
 /* Without descriptors or memory, connections wait in the backlog. */
 #define RETRY_MS 100
+#define NS_PER_MS UINT64_C(1000000)
 
 static void on_listen(uv_poll_t *poll, int status, int events);
 
@@ -18,14 +19,33 @@ static void look_again(uv_timer_t *timer) {
   uv_poll_start(&server->poll, UV_READABLE, on_listen);
 }
 
-/* The listening socket stays readable when accept fails: looking away for a
- * moment keeps the loop from spinning. */
-static void look_away(nws_server *server) {
-  uv_poll_stop(&server->poll);
-  uv_timer_start(&server->retry, look_again, RETRY_MS, 0);
+void nws__server_trouble(nws_server *server, int error,
+                         const nws__address *address) {
+  char name[64];
+  if (server->options.trouble == NULL) {
+    return;
+  }
+  if (address != NULL &&
+      nws__socket_name(address, name, sizeof(name)) != NWS_OK) {
+    name[0] = '\0';
+  }
+  server->options.trouble(server, error, address != NULL ? name : NULL,
+                          server->options.user);
 }
 
-static void admit(nws_server *server, int fd) {
+/* The listening socket stays readable when accept fails: looking away for a
+ * moment keeps the loop from spinning. */
+static void look_away(nws_server *server, int error) {
+  int known = server->trouble == error;
+  uv_poll_stop(&server->poll);
+  uv_timer_start(&server->timer, look_again, RETRY_MS, 0);
+  server->trouble = error;
+  if (!known) {
+    nws__server_trouble(server, error, NULL);
+  }
+}
+
+static void admit(nws_server *server, int fd, const nws__address *from) {
   size_t max = server->options.max_peers;
   int surplus = server->count >= max;
   nws_peer *peer = NULL;
@@ -34,39 +54,50 @@ static void admit(nws_server *server, int fd) {
   }
   if (peer == NULL) {
     nws__socket_close(fd);
+    nws__server_trouble(server, surplus ? UV_EBUSY : NWS_ERROR_MEMORY, from);
     return;
   }
+  peer->address = *from;
   peer->user = server->options.user;
   peer->flags |= NWS__BUSY;
   nws__timer_in(peer, nws__setup_handshake_ns(&server->setup));
-  int rc = nws__peer_attach(peer, fd);
+  int rc = nws__peer_attach(peer, fd, from);
   if (rc != NWS_OK) {
     nws__peer_die(peer, rc);
   } else if (surplus) {
-    nws__server_refuse(peer, UV_EMFILE, 503);
+    nws__server_refuse(peer, UV_EBUSY, 503);
   }
   nws__peer_leave(peer);
 }
 
-static void on_listen(uv_poll_t *poll, int status, int events) {
-  nws_server *server = poll->data;
-  (void)events;
-  if (status < 0) {
-    look_away(server);
-    return;
-  }
-  for (int i = 0; i < ACCEPTS; i++) {
+static void accept_some(nws_server *server) {
+  for (int i = 0; i < ACCEPTS && !server->stopping; i++) {
+    nws__address from;
     int fd;
-    int rc = nws__socket_accept(server->fd, &fd);
+    int rc = nws__socket_accept(server->fd, &from, &fd);
     if (rc == UV_EAGAIN) {
       return;
     }
     if (rc != NWS_OK) {
-      look_away(server);
+      look_away(server, rc);
       return;
     }
-    admit(server, fd);
+    server->trouble = 0;
+    admit(server, fd, &from);
   }
+}
+
+static void on_listen(uv_poll_t *poll, int status, int events) {
+  nws_server *server = poll->data;
+  nws_loop *loop = server->loop;
+  (void)events;
+  nws__loop_enter(loop);
+  if (status < 0) {
+    look_away(server, status);
+  } else {
+    accept_some(server);
+  }
+  nws__loop_leave(loop);
 }
 
 /* --- Starting --- */
@@ -144,8 +175,8 @@ int nws_server_start(nws_loop *loop, const nws_server_options *options,
     return rc;
   }
   server->poll.data = server;
-  uv_timer_init(loop->uv, &server->retry);
-  server->retry.data = server;
+  uv_timer_init(loop->uv, &server->timer);
+  server->timer.data = server;
   server->handles = 2;
   uv_poll_start(&server->poll, UV_READABLE, on_listen);
   nws__loop_hold(loop);
@@ -181,10 +212,25 @@ void nws_server_each(nws_server *server,
 
 /* --- Stopping --- */
 
+static void on_closed(uv_handle_t *handle) {
+  nws_server *server = handle->data;
+  nws_loop *loop = server->loop;
+  nws__loop_enter(loop);
+  server->handles--;
+  nws__server_settle(server);
+  nws__loop_leave(loop);
+}
+
 /* Frees the server once it is stopped and nothing belongs to it any more. */
 void nws__server_settle(nws_server *server) {
   nws_loop *loop = server->loop;
-  if (!server->stopping || server->handles > 0 || server->count > 0) {
+  if (!server->stopping || server->count > 0) {
+    return;
+  }
+  if (!uv_is_closing((uv_handle_t *)&server->timer)) {
+    uv_close((uv_handle_t *)&server->timer, on_closed);
+  }
+  if (server->handles > 0) {
     return;
   }
   if (server->options.stopped != NULL) {
@@ -194,9 +240,22 @@ void nws__server_settle(nws_server *server) {
   nws__loop_release(loop);
 }
 
-static void on_closed(uv_handle_t *handle) {
-  nws_server *server = handle->data;
-  server->handles--;
+static void on_overdue(uv_timer_t *timer) {
+  nws_server *server = timer->data;
+  for (nws_peer *peer = server->first; peer != NULL; peer = peer->next) {
+    nws__peer_die(peer, NWS_ERROR_CLOSE_TIMEOUT);
+  }
+}
+
+/* Peers with a lot to read still, however diligent, do not hold it up. */
+static void start_stopping(nws_server *server) {
+  uint64_t limit = nws__setup_close_ns(&server->setup);
+  uv_close((uv_handle_t *)&server->poll, on_closed);
+  nws__socket_close(server->fd);
+  uv_timer_stop(&server->timer);
+  if (limit != NWS_NEVER) {
+    uv_timer_start(&server->timer, on_overdue, limit / NS_PER_MS, 0);
+  }
   nws__server_settle(server);
 }
 
@@ -220,10 +279,7 @@ void nws_server_stop(nws_server *server, unsigned code) {
       stop_peer(peer, code);
     }
   }
-  if (again) {
-    return;
+  if (!again) {
+    start_stopping(server);
   }
-  uv_close((uv_handle_t *)&server->poll, on_closed);
-  nws__socket_close(server->fd);
-  uv_close((uv_handle_t *)&server->retry, on_closed);
 }

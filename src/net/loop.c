@@ -5,13 +5,24 @@
  * something to do: those that were sent to, accepted, closed or dropped since.
  * So all that a turn of the loop has to say to a peer leaves in one write, and
  * no callback ever runs inside a call of the API. The handle also keeps the
- * loop alive while there are peers, paused ones included.
+ * loop alive while there are peers, paused ones included. An idle handle runs
+ * as long as the list is not empty: the poll then does not wait, whoever put a
+ * peer on the list after the prepare handle had its turn.
  */
 #include "net_internal.h"
 #include <stdlib.h>
 
 /* Rounds through the list before the poll gets a turn. */
 #define ROUNDS 8
+
+/* Between these two callbacks of the application may be under way. */
+void nws__loop_enter(nws_loop *loop) {
+  loop->depth++;
+}
+
+void nws__loop_leave(nws_loop *loop) {
+  loop->depth--;
+}
 
 /* Nothing is buffered: a fork that copies random bytes repeats masking keys. */
 static int fill_random(void *user, void *out, size_t len) {
@@ -29,11 +40,18 @@ static void *resize(void *user, void *ptr, size_t old_len, size_t new_len) {
   return realloc(ptr, new_len);
 }
 
+static void on_idle(uv_idle_t *idle) {
+  (void)idle; /* on_prepare() comes next */
+}
+
 void nws__loop_todo(nws_peer *peer) {
   nws_loop *loop = peer->loop;
   uint32_t spared = NWS__BUSY | NWS__LISTED | NWS__FINISHED;
   if ((peer->flags & spared) != 0) {
     return;
+  }
+  if (loop->todo == NULL) {
+    uv_idle_start(&loop->idle, on_idle);
   }
   peer->flags |= NWS__LISTED;
   peer->todo_next = NULL;
@@ -55,12 +73,14 @@ static void work(nws_loop *loop) {
 
 static void on_prepare(uv_prepare_t *prepare) {
   nws_loop *loop = prepare->data;
+  nws__loop_enter(loop);
   for (int i = 0; i < ROUNDS && loop->todo != NULL; i++) {
     work(loop);
   }
-  if (loop->todo != NULL) {
-    nws__timer_soon(loop);
+  if (loop->todo == NULL) {
+    uv_idle_stop(&loop->idle);
   }
+  nws__loop_leave(loop);
 }
 
 void nws__loop_hold(nws_loop *loop) {
@@ -121,10 +141,13 @@ static void start_handles(nws_loop *loop) {
   loop->prepare.data = loop;
   uv_prepare_start(&loop->prepare, on_prepare);
   uv_unref((uv_handle_t *)&loop->prepare);
+  uv_idle_init(loop->uv, &loop->idle);
+  loop->idle.data = loop;
+  uv_unref((uv_handle_t *)&loop->idle);
   uv_timer_init(loop->uv, &loop->timer);
   loop->timer.data = loop;
   loop->timer_due = NWS_NEVER;
-  loop->handles = 2;
+  loop->handles = 3;
 }
 
 int nws_loop_new(struct uv_loop_s *uv, nws_loop **out) {
@@ -159,6 +182,9 @@ struct uv_loop_s *nws_loop_uv(nws_loop *loop) {
 }
 
 int nws_loop_run(nws_loop *loop) {
+  if (loop->depth > 0) {
+    return NWS_ERROR_STATE;
+  }
   uv_run(loop->uv, UV_RUN_DEFAULT);
   return NWS_OK;
 }
@@ -173,6 +199,7 @@ static void on_closed(uv_handle_t *handle) {
 static void count_foreign(uv_handle_t *handle, void *arg) {
   nws_loop *loop = arg;
   int ours = handle == (uv_handle_t *)&loop->prepare ||
+             handle == (uv_handle_t *)&loop->idle ||
              handle == (uv_handle_t *)&loop->timer;
   if (!ours) {
     loop->alive++;
@@ -183,7 +210,7 @@ int nws_loop_free(nws_loop *loop) {
   if (loop == NULL) {
     return NWS_OK;
   }
-  if (loop->alive > 0) {
+  if (loop->alive > 0 || loop->depth > 0) {
     return NWS_ERROR_STATE;
   }
   if (loop->owns_uv) {
@@ -195,6 +222,7 @@ int nws_loop_free(nws_loop *loop) {
     }
   }
   uv_close((uv_handle_t *)&loop->prepare, on_closed);
+  uv_close((uv_handle_t *)&loop->idle, on_closed);
   uv_close((uv_handle_t *)&loop->timer, on_closed);
   if (!loop->owns_uv) {
     return NWS_OK; /* on_closed() does the rest */

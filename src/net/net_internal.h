@@ -39,6 +39,13 @@
 /* Connections beyond max_peers that are being told so. */
 #define NWS__SURPLUS_PEERS 64u
 
+/* An IPv4 or IPv6 address. */
+typedef union nws__address {
+  struct sockaddr any;
+  struct sockaddr_in four;
+  struct sockaddr_in6 six;
+} nws__address;
+
 /* --- Configuration --- */
 
 /* Options of a server or client, with all defaults filled in. */
@@ -94,7 +101,10 @@ enum {
   NWS__CONN = 1u << 12,     /* `conn` is set up */
   NWS__WATCHED = 1u << 13,  /* `poll` is initialised and not closing */
   NWS__FINISHED = 1u << 14, /* nothing may be done with it any more */
-  NWS__GRACE = 1u << 15 /* reading has just been resumed: no time-outs yet */
+  NWS__STILL = 1u << 15,    /* its clock stands still: paused */
+  NWS__BEHIND = 1u << 16,   /* has not taken all that was said; silence.c */
+  NWS__DUE = 1u << 17,      /* its deadline has come: to be judged */
+  NWS__SHOWN = 1u << 18 /* the other end's head is the application's to see */
 };
 
 /* What the handshake agreed on; absent when nothing. */
@@ -153,13 +163,19 @@ struct nws_peer {
   nws_message *message; /* being assembled; NULL most of the time */
   nws__queue queue;
   uint64_t deadline; /* see timers.c */
-  nws_peer *prev;    /* among the server's peers */
+  uint64_t clock;    /* the engine's time; this and the next: see silence.c */
+  uint64_t seen;
+  uint64_t life;
+  nws_peer *prev; /* among the server's peers */
   nws_peer *next;
   nws_peer *todo_next;
-  uint32_t timer_at; /* place in the heap, from 1; 0: none */
+  nws__address address; /* of the other end; the socket forgets it early */
+  uint32_t timer_at;    /* place in the heap, from 1; 0: none */
   int fd;
   int error; /* what ended it; only where it is not clean */
   uint32_t flags;
+  uint32_t written; /* bytes given to the socket, modulo 2^32 */
+  uint32_t gone;    /* of these, those that had left at the last look */
   uint8_t state;
   uint8_t events; /* what `poll` looks for */
   uint8_t holds;  /* handles and requests of libuv that point here */
@@ -171,8 +187,10 @@ struct nws_loop {
   uv_loop_t *uv;
   uv_loop_t own;
   int owns_uv;
-  unsigned handles; /* open ones of `prepare` and `timer` */
+  unsigned handles; /* open ones of the next three */
+  unsigned depth;   /* callbacks of libuv that are under way */
   uv_prepare_t prepare;
+  uv_idle_t idle; /* runs while there is something to do */
   uv_timer_t timer;
   uint64_t timer_due; /* NWS_NEVER when the timer does not run */
   nws_peer **heap;    /* peers by deadline; entry 0 is not used */
@@ -195,7 +213,8 @@ struct nws_loop {
 
 struct nws_server {
   uv_poll_t poll;   /* the listening socket */
-  uv_timer_t retry; /* looks again after descriptors ran out */
+  uv_timer_t timer; /* looks again after descriptors ran out; once it is
+                       stopping: drops what is left */
   nws_loop *loop;
   nws__setup setup;
   nws_server_options options;
@@ -203,12 +222,15 @@ struct nws_server {
   size_t count;
   int fd;
   uint16_t port;
+  int trouble; /* why connections could not be taken; told already */
   uint8_t stopping;
   uint8_t handles;
 };
 
 /* loop.c */
 void nws__loop_todo(nws_peer *peer);
+void nws__loop_enter(nws_loop *loop);
+void nws__loop_leave(nws_loop *loop);
 void nws__loop_hold(nws_loop *loop);
 void nws__loop_release(nws_loop *loop);
 nws_spill *nws__loop_take_spill(nws_loop *loop);
@@ -229,21 +251,27 @@ void nws__timer_unreserve(nws_loop *loop);
 void nws__timer_set(nws_peer *peer, uint64_t deadline);
 void nws__timer_in(nws_peer *peer, uint64_t ns);
 void nws__timer_earlier(nws_peer *peer, uint64_t deadline);
-void nws__timer_soon(nws_loop *loop);
-void nws__timer_fire(uv_timer_t *timer);
+
+/* silence.c */
+void nws__silence_begin(nws_peer *peer);
+uint64_t nws__silence_now(nws_peer *peer);
+uint64_t nws__silence_heard(nws_peer *peer);
+void nws__silence_handshake(nws_peer *peer);
+int nws__silence_judge(nws_peer *peer, int due);
 
 /* socket_unix.c: all give 0 or more, or a UV_… error */
 int nws__socket_listen(const struct sockaddr *address, int backlog, int *out);
-int nws__socket_accept(int listener, int *out);
+int nws__socket_accept(int listener, nws__address *from, int *out);
 int nws__socket_connect(const struct sockaddr *address, socklen_t len,
                         int *out);
 int nws__socket_error(int fd);
 long nws__socket_receive(int fd, void *out, size_t cap);
 long nws__socket_send(int fd, const uv_buf_t *bufs, unsigned count);
+size_t nws__socket_unsent(int fd);
 void nws__socket_shut(int fd);
 void nws__socket_close(int fd);
 int nws__socket_port(int fd, uint16_t *port);
-int nws__socket_name(int fd, char *out, size_t cap);
+int nws__socket_name(const nws__address *address, char *out, size_t cap);
 
 /* queue.c */
 uint8_t *nws__queue_reserve(nws_loop *loop, nws__queue *queue, size_t len);
@@ -254,7 +282,7 @@ void nws__queue_drop(nws_loop *loop, nws__queue *queue);
 /* peer.c */
 nws_peer *nws__peer_new(nws_loop *loop, nws__setup *setup, nws_server *server);
 void nws__peer_enter(nws_peer *peer, nws__peer_state state);
-int nws__peer_attach(nws_peer *peer, int fd);
+int nws__peer_attach(nws_peer *peer, int fd, const nws__address *address);
 void nws__peer_detach(nws_peer *peer);
 int nws__peer_start(nws_peer *peer, const nws_extension_use *uses, size_t count,
                     nws_str subprotocol);
@@ -264,7 +292,6 @@ void nws__peer_leave(nws_peer *peer);
 void nws__peer_work(nws_peer *peer);
 void nws__peer_timeout(nws_peer *peer, uint64_t now);
 void nws__peer_opened(nws_peer *peer);
-void nws__peer_resumed(nws_peer *peer);
 void nws__peer_unhold(nws_peer *peer);
 nws__opening *nws__peer_opening(nws_peer *peer);
 
@@ -284,13 +311,14 @@ int nws__peer_say_close(nws_peer *peer, unsigned code, nws_str reason);
 
 /* listen.c and server_shake.c */
 void nws__server_settle(nws_server *server);
+void nws__server_trouble(nws_server *server, int error,
+                         const nws__address *address);
 void nws__server_read(nws_peer *peer, uint8_t *data, size_t len);
 void nws__server_refuse(nws_peer *peer, int error, unsigned status);
 void nws__server_give_up(nws_peer *peer);
 
 /* dial.c and client_shake.c */
 int nws__client_check(nws__dial *dial, const nws__setup *setup);
-void nws__client_begin(nws_peer *peer);
 void nws__client_try_next(nws_peer *peer);
 void nws__client_connected(nws_peer *peer);
 void nws__client_read(nws_peer *peer, uint8_t *data, size_t len);

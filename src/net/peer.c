@@ -11,16 +11,20 @@
  *
  * While the loop works on a peer it is BUSY; nws__peer_leave() then settles
  * everything that its input and the application have changed, once.
+ *
+ * A peer that has taken all that we said is judged by the engine alone: it ends
+ * one that does not answer a ping or a close. One that is behind, with bytes in
+ * our queue or unsent in the system's, cannot be expected to answer: it is
+ * ended here, when it takes nothing for as long as the engine would have
+ * waited. In both cases silence counts from the last sign of life: bytes that
+ * came, or that a peer that was behind has taken; in a closing handshake from
+ * its beginning; and pauses do not count. Nobody is ended before what waits in
+ * the socket has been read. silence.c keeps the time.
  */
 #include "net_internal.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NS_PER_MS UINT64_C(1000000)
-/* After a pause: time for what has waited in the socket to be read before the
- * engine is asked whether the peer has been silent for too long. */
-#define RESUME_NS (UINT64_C(1000) * NS_PER_MS)
 
 #define TO(state) (1u << (state))
 
@@ -102,9 +106,11 @@ nws__opening *nws__peer_opening(nws_peer *peer) {
 
 static void on_event(uv_poll_t *poll, int status, int events) {
   nws_peer *peer = poll->data;
+  nws_loop *loop = peer->loop;
   if (peer->state == NWS__DEAD) {
     return;
   }
+  nws__loop_enter(loop);
   peer->flags |= NWS__BUSY;
   if (status < 0) {
     /* The socket has an error; libuv has stopped watching. Reading on finds
@@ -126,10 +132,11 @@ static void on_event(uv_poll_t *poll, int status, int events) {
     }
   }
   nws__peer_leave(peer);
+  nws__loop_leave(loop);
 }
 
 /* Gives the peer a socket, and takes care of closing it, also on failure. */
-int nws__peer_attach(nws_peer *peer, int fd) {
+int nws__peer_attach(nws_peer *peer, int fd, const nws__address *address) {
   int rc = uv_poll_init(peer->loop->uv, &peer->poll, fd);
   if (rc != 0) {
     nws__socket_close(fd);
@@ -137,6 +144,7 @@ int nws__peer_attach(nws_peer *peer, int fd) {
   }
   peer->poll.data = peer;
   peer->fd = fd;
+  peer->address = *address;
   peer->holds++;
   peer->events = 0;
   peer->flags |= NWS__WATCHED;
@@ -145,14 +153,17 @@ int nws__peer_attach(nws_peer *peer, int fd) {
 
 static void on_detached(uv_handle_t *handle) {
   nws_peer *peer = handle->data;
+  nws_loop *loop = peer->loop;
+  nws__loop_enter(loop);
   if (peer->state == NWS__CONNECTING && (peer->flags & NWS__WATCHED) == 0) {
     peer->holds--;
     peer->flags |= NWS__BUSY;
     nws__client_try_next(peer);
     nws__peer_leave(peer);
-    return;
+  } else {
+    nws__peer_unhold(peer);
   }
-  nws__peer_unhold(peer);
+  nws__loop_leave(loop);
 }
 
 void nws__peer_detach(nws_peer *peer) {
@@ -210,6 +221,7 @@ int nws__peer_start(nws_peer *peer, const nws_extension_use *uses, size_t count,
   }
   nws__peer_enter(peer, NWS__OPEN);
   peer->flags |= NWS__CONN | NWS__OPEN_DUE;
+  nws__silence_begin(peer);
   nws__timer_set(peer, NWS_NEVER);
   return NWS_OK;
 }
@@ -226,8 +238,9 @@ static void blame(nws_peer *peer, int error) {
 void nws__peer_end(nws_peer *peer, int error) {
   blame(peer, error);
   nws__peer_enter(peer, NWS__CLOSING);
-  peer->flags &= ~(uint32_t)(NWS__PAUSED | NWS__THROTTLED);
-  nws__timer_in(peer, nws__setup_close_ns(peer->setup));
+  peer->flags &= ~(uint32_t)(NWS__PAUSED | NWS__THROTTLED | NWS__SHOWN);
+  nws__silence_begin(peer);
+  nws__timer_set(peer, NWS_NEVER);
   nws__loop_todo(peer);
 }
 
@@ -321,15 +334,21 @@ void nws__peer_unhold(nws_peer *peer) {
   free_peer(peer);
 }
 
-/* The end of a dead peer: tells the application, gives everything back but
- * what libuv still points to. */
-static void finish(nws_peer *peer) {
-  peer->flags |= NWS__BUSY;
-  if ((peer->flags & NWS__TOLD) != 0 && peer->setup->handler.closed != NULL) {
+static void tell_end(nws_peer *peer) {
+  if ((peer->flags & NWS__TOLD) == 0) {
+    nws__server_trouble(peer->server, peer->error, &peer->address);
+  } else if (peer->setup->handler.closed != NULL) {
     nws_closed how;
     describe(peer, &how);
     peer->setup->handler.closed(peer, &how);
   }
+}
+
+/* The end of a dead peer: tells the application, gives everything back but
+ * what libuv still points to. */
+static void finish(nws_peer *peer) {
+  peer->flags |= NWS__BUSY;
+  tell_end(peer);
   peer->flags |= NWS__FINISHED;
   if (peer->message != NULL) {
     nws_message_free(peer->message);
@@ -378,63 +397,54 @@ static void watch(nws_peer *peer) {
   }
 }
 
-/* Asks the engine what time it is for. While nothing is read the engine must
- * not be asked: it would take our silence for the peer's. */
-static void tick(nws_peer *peer, uint64_t now) {
-  uint64_t next = NWS_NEVER;
-  if (!nws__peer_reads(peer) || (peer->flags & NWS__GRACE) != 0) {
-    return;
-  }
-  int rc = nws_conn_tick(&peer->conn, now, &next);
-  if (rc == NWS_OK) {
-    nws__timer_earlier(peer, next);
-    return;
-  }
+/* After writing, so that it is known whether the peer is behind. */
+static void settle_open(nws_peer *peer, int due) {
+  int rc = nws__silence_judge(peer, due);
   nws__peer_owe(peer);
-  nws__peer_write(peer);
-  nws__peer_die(peer, rc);
-}
-
-static void settle_open(nws_peer *peer) {
-  tick(peer, uv_hrtime());
-  if (peer->state != NWS__OPEN) {
-    return;
-  }
-  nws__peer_owe(peer);
-  if (nws_conn_finished(&peer->conn)) {
+  if (rc != NWS_OK) {
+    nws__peer_write(peer);
+    nws__peer_die(peer, rc);
+  } else if (peer->state == NWS__OPEN && nws_conn_finished(&peer->conn)) {
     nws__peer_end(peer, nws_conn_fault(&peer->conn).error);
   }
 }
 
 /* RFC 6455 7.1.1: the server closes TCP first, and in a way that lets the
  * client get everything that was sent. */
-static void settle_closing(nws_peer *peer) {
+static void settle_closing(nws_peer *peer, int due) {
   int broken = (peer->flags & NWS__BROKEN) != 0;
+  int said = broken || peer->queue.bytes == 0;
   free_opening(peer);
-  if (!broken && peer->queue.bytes > 0) {
-    return;
-  }
-  if (broken || (peer->flags & NWS__ENDED) != 0) {
+  if (said && (broken || (peer->flags & NWS__ENDED) != 0)) {
     nws__peer_die(peer, 0);
     return;
   }
-  if ((peer->flags & NWS__SHUT) == 0) {
+  if (said && (peer->flags & NWS__SHUT) == 0) {
     peer->flags |= NWS__SHUT;
     nws__socket_shut(peer->fd);
-    nws__timer_in(peer, NWS__LINGER_MS * NS_PER_MS);
+    nws__silence_begin(peer);
+  }
+  int rc = nws__silence_judge(peer, due);
+  if (rc != NWS_OK) {
+    nws__peer_die(peer, rc);
   }
 }
 
 void nws__peer_leave(nws_peer *peer) {
+  int due = (peer->flags & NWS__DUE) != 0;
+  peer->flags &= ~(uint32_t)NWS__DUE;
   if (peer->state == NWS__OPEN) {
-    settle_open(peer);
+    nws__peer_owe(peer);
   }
   size_t written = nws__peer_write(peer);
   if (peer->state == NWS__OPEN) {
     nws__peer_level(peer, written);
   }
+  if (peer->state == NWS__OPEN) {
+    settle_open(peer, due);
+  }
   if (peer->state == NWS__CLOSING) {
-    settle_closing(peer);
+    settle_closing(peer, due);
   }
   nws__peer_unspill(peer);
   if (peer->state != NWS__DEAD) {
@@ -453,6 +463,7 @@ static void open_now(nws_peer *peer) {
   if (peer->setup->handler.open != NULL) {
     peer->setup->handler.open(peer);
   }
+  peer->flags &= ~(uint32_t)NWS__SHOWN;
   nws__opening *opening = peer->opening;
   if (peer->state == NWS__OPEN && opening->rest_len > 0) {
     nws__peer_feed(peer, opening->rest, opening->rest_len);
@@ -481,35 +492,26 @@ void nws__peer_work(nws_peer *peer) {
   nws__peer_leave(peer);
 }
 
-/* Reading goes on after a pause. The peer may have answered long ago, so it is
- * read first and asked for the time later. */
-void nws__peer_resumed(nws_peer *peer) {
-  peer->flags |= NWS__GRACE;
-  nws__timer_in(peer, RESUME_NS);
-}
-
-static void timeout_open(nws_peer *peer, uint64_t now) {
-  peer->flags &= ~(uint32_t)NWS__GRACE;
-  if ((peer->flags & NWS__PAUSED) != 0) {
-    return;
-  }
-  if (nws__peer_reads(peer)) {
-    tick(peer, now);
-  } else { /* throttled, and the socket took nothing */
-    nws__peer_die(peer, NWS_ERROR_PONG_TIMEOUT);
+/* The opening handshake takes too long; perhaps because of our application. */
+static void timeout_server(nws_peer *peer) {
+  if (peer->state == NWS__DECIDING) {
+    nws__server_refuse(peer, UV_ETIMEDOUT, 503);
+  } else {
+    nws__server_refuse(peer, NWS_ERROR_HANDSHAKE_TIMEOUT, 408);
   }
 }
 
 void nws__peer_timeout(nws_peer *peer, uint64_t now) {
   peer->flags |= NWS__BUSY;
-  if (peer->state == NWS__OPEN) {
-    timeout_open(peer, now);
-  } else if (peer->state == NWS__CLOSING) {
-    nws__peer_die(peer, NWS_ERROR_CLOSE_TIMEOUT);
+  if (peer->state == NWS__OPEN || peer->state == NWS__CLOSING) {
+    peer->flags |= NWS__DUE;
+    if (nws__peer_reads(peer)) {
+      nws__peer_read(peer);
+    }
   } else if (peer->server == NULL) {
     nws__client_timeout(peer, now);
   } else {
-    nws__server_refuse(peer, NWS_ERROR_HANDSHAKE_TIMEOUT, 408);
+    timeout_server(peer);
   }
   nws__peer_leave(peer);
 }

@@ -52,9 +52,6 @@ void nws_peer_resume(nws_peer *peer) {
     return;
   }
   peer->flags &= ~(uint32_t)NWS__PAUSED;
-  if (peer->state == NWS__OPEN) {
-    nws__peer_resumed(peer);
-  }
   nws__loop_todo(peer);
 }
 
@@ -65,7 +62,7 @@ int nws_peer_ping(nws_peer *peer) {
   if (peer->state != NWS__OPEN) {
     return NWS_ERROR_STATE;
   }
-  int rc = nws_conn_ping(&peer->conn, uv_hrtime());
+  int rc = nws_conn_ping(&peer->conn, nws__silence_now(peer));
   if (rc == NWS_OK) {
     nws__loop_todo(peer);
   }
@@ -89,12 +86,16 @@ nws_server *nws_peer_server(const nws_peer *peer) {
 }
 
 const nws_server_handshake *nws_peer_request(const nws_peer *peer) {
-  return peer->opening == NULL ? NULL : peer->opening->request;
+  if ((peer->flags & NWS__SHOWN) == 0 || peer->opening == NULL) {
+    return NULL;
+  }
+  return peer->opening->request;
 }
 
 const nws_http_head *nws_peer_response(const nws_peer *peer) {
   const nws__opening *opening = peer->opening;
-  if (opening == NULL || opening->dial == NULL || peer->state < NWS__REFUSED) {
+  if ((peer->flags & NWS__SHOWN) == 0 || opening == NULL ||
+      opening->dial == NULL) {
     return NULL;
   }
   return &opening->dial->hs.head;
@@ -109,7 +110,10 @@ int nws_peer_address(const nws_peer *peer, char *out, size_t cap) {
   if (peer == NULL || out == NULL) {
     return NWS_ERROR_ARGUMENT;
   }
-  return peer->fd < 0 ? UV_ENOTCONN : nws__socket_name(peer->fd, out, cap);
+  if (peer->address.any.sa_family == AF_UNSPEC) {
+    return UV_ENOTCONN;
+  }
+  return nws__socket_name(&peer->address, out, cap);
 }
 
 void *nws_peer_user(const nws_peer *peer) {

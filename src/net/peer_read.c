@@ -163,7 +163,7 @@ void nws__peer_unspill(nws_peer *peer) {
 /* Gives bytes to the engine and its events to the application. What the engine
  * owes because of a fault goes out when the peer is settled. */
 void nws__peer_feed(nws_peer *peer, uint8_t *data, size_t len) {
-  nws_input in = {data, len, uv_hrtime()};
+  nws_input in = {data, len, nws__silence_heard(peer)};
   nws_event event;
   while (peer->state == NWS__OPEN) {
     int type = nws_conn_recv(&peer->conn, &in, &event);
@@ -278,7 +278,6 @@ void nws__peer_read(nws_peer *peer) {
   if (len == UV_EAGAIN) {
     return;
   }
-  peer->flags &= ~(uint32_t)NWS__GRACE;
   if (len <= 0) {
     ended(peer, (int)len);
   } else {

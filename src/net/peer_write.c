@@ -21,15 +21,6 @@ static void broken(nws_peer *peer, int error) {
   }
 }
 
-/* Time goes by without harm as long as the socket takes something. */
-static void progress(nws_peer *peer) {
-  if (peer->state == NWS__CLOSING && (peer->flags & NWS__SHUT) == 0) {
-    nws__timer_in(peer, nws__setup_close_ns(peer->setup));
-  } else if (peer->state == NWS__OPEN && (peer->flags & NWS__THROTTLED) != 0) {
-    nws__timer_in(peer, nws__setup_stall_ns(peer->setup));
-  }
-}
-
 /* Writes what the socket takes; returns how many bytes those were. */
 size_t nws__peer_write(nws_peer *peer) {
   size_t before = peer->queue.bytes;
@@ -49,30 +40,26 @@ size_t nws__peer_write(nws_peer *peer) {
   if (rc == NWS_MORE) {
     peer->flags |= NWS__BLOCKED;
   }
-  if (written > 0) {
-    progress(peer);
-  }
+  peer->written += (uint32_t)written;
   return written;
 }
 
-/* Looks at the watermarks, after writing. */
+/* Looks at the watermarks, after writing. Only servers stop reading: were both
+ * ends to wait for the other to read, neither would go on. */
 void nws__peer_level(nws_peer *peer, size_t written) {
   const nws_net_limits *limits = &peer->setup->limits;
   size_t bytes = peer->queue.bytes;
   if (bytes > limits->high_water) {
-    if ((peer->flags & NWS__THROTTLED) == 0) {
-      nws__timer_in(peer, nws__setup_stall_ns(peer->setup));
+    peer->flags |= NWS__DRAIN_DUE;
+    if (peer->server != NULL) {
+      peer->flags |= NWS__THROTTLED;
     }
-    peer->flags |= NWS__THROTTLED | NWS__DRAIN_DUE;
     return;
   }
   if (bytes > limits->low_water || (bytes > 0 && written == 0)) {
     return;
   }
   int due = (peer->flags & NWS__DRAIN_DUE) != 0;
-  if ((peer->flags & NWS__THROTTLED) != 0) {
-    nws__peer_resumed(peer);
-  }
   peer->flags &= ~(uint32_t)(NWS__THROTTLED | NWS__DRAIN_DUE);
   if (due && peer->setup->handler.drain != NULL) {
     peer->setup->handler.drain(peer);
@@ -86,16 +73,20 @@ static void unreserve(nws_peer *peer) {
   }
 }
 
-/* Queues what the engine owes. In a closing handshake, where reading is never
- * throttled, pongs wait while the peer does not read. */
+/* Where reading is not throttled (by clients, and in a closing handshake) pongs
+ * wait while the peer does not read, so that they cannot pile up. What it owes
+ * last, a close frame, never waits. */
+static int may_wait(const nws_peer *peer) {
+  return peer->queue.bytes > peer->setup->limits.high_water &&
+         nws_conn_fault(&peer->conn).error == NWS_OK &&
+         nws_conn_close_code(&peer->conn) == NWS_CLOSE_ABNORMAL;
+}
+
+/* Queues what the engine owes. */
 void nws__peer_owe(nws_peer *peer) {
   size_t owed = nws_conn_owed(&peer->conn);
   size_t len = 0;
-  if (owed == 0) {
-    return;
-  }
-  if (peer->queue.bytes > peer->setup->limits.high_water &&
-      nws_conn_fault(&peer->conn).error == NWS_OK) {
+  if (owed == 0 || may_wait(peer)) {
     return;
   }
   uint8_t *out = nws__queue_reserve(peer->loop, &peer->queue, owed);
@@ -124,6 +115,7 @@ int nws__peer_say_close(nws_peer *peer, unsigned code, nws_str reason) {
   int rc = nws_conn_close(&peer->conn, code, reason, out, cap, &len);
   if (rc == NWS_OK) {
     nws__queue_commit(&peer->queue, len);
+    nws__silence_handshake(peer);
   }
   unreserve(peer);
   return rc;

@@ -170,6 +170,7 @@ static void ask(nws_peer *peer, int error) {
   const nws_handler *handler = &peer->setup->handler;
   const nws_server_handshake *request = peer->opening->request;
   nws__peer_enter(peer, NWS__DECIDING);
+  peer->flags |= NWS__SHOWN;
   peer->opening->error = error;
   if (error == NWS_OK && handler->request != NULL) {
     peer->flags |= NWS__TOLD;

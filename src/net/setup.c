@@ -34,7 +34,8 @@ int nws__setup_options(void *out, size_t cap, const void *options) {
 static int copy_limits(nws_net_limits *out, const nws_net_limits *in) {
   *out = *in;
   if (out->high_water == 0) {
-    out->high_water = HIGH_WATER;
+    int small = out->max_queue > 0 && out->max_queue < HIGH_WATER;
+    out->high_water = small ? out->max_queue : HIGH_WATER;
   }
   if (out->low_water == 0) {
     out->low_water = out->high_water / 4;
@@ -99,13 +100,13 @@ static uint64_t duration(uint32_t ms, uint32_t fallback) {
   return (ms == 0 ? fallback : ms) * NS_PER_MS;
 }
 
-/* How long the socket may take nothing once all is said. */
+/* How long the end may take, once a side has said close. */
 uint64_t nws__setup_close_ns(const nws__setup *setup) {
   return duration(setup->conn.close_timeout_ms, CLOSE_MS);
 }
 
-/* How long a full socket may take nothing while reading is throttled: what a
- * silent peer is allowed before the engine gives it up. */
+/* How long a peer may take nothing of what it is sent: as long as the engine
+ * lets it be silent. */
 uint64_t nws__setup_stall_ns(const nws__setup *setup) {
   uint64_t ping = duration(setup->conn.ping_interval_ms, PING_MS);
   uint64_t pong = duration(setup->conn.pong_timeout_ms, PONG_MS);

@@ -11,8 +11,18 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* The question what a socket still holds. Linux tells what the other end has no
+ * room for from what is merely under way. */
+#ifdef __linux__
+#include <linux/sockios.h>
+#define UNSENT SIOCOUTQNSD
+#else
+#define UNSENT TIOCOUTQ
+#endif
 
 /* libuv's errors on Unix are errno's, negated. */
 static int failure(void) {
@@ -61,10 +71,12 @@ int nws__socket_listen(const struct sockaddr *address, int backlog, int *out) {
   return NWS_OK;
 }
 
-int nws__socket_accept(int listener, int *out) {
+int nws__socket_accept(int listener, nws__address *from, int *out) {
   int fd;
+  socklen_t len;
   do {
-    fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    len = sizeof(*from);
+    fd = accept4(listener, &from->any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
   } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
   if (fd < 0) {
     return failure();
@@ -138,6 +150,16 @@ long nws__socket_send(int fd, const uv_buf_t *bufs, unsigned count) {
   return errno == EAGAIN || errno == EWOULDBLOCK ? UV_EAGAIN : failure();
 }
 
+/* Bytes that the system holds because the other end does not take them; 0 where
+ * it does not say. */
+size_t nws__socket_unsent(int fd) {
+  int len = 0;
+  if (ioctl(fd, UNSENT, &len) != 0 || len < 0) {
+    return 0;
+  }
+  return (size_t)len;
+}
+
 /* Says that nothing more will be sent. */
 void nws__socket_shut(int fd) {
   (void)shutdown(fd, SHUT_WR);
@@ -147,21 +169,15 @@ void nws__socket_close(int fd) {
   close(fd);
 }
 
-static uint16_t port_of(const struct sockaddr_storage *address) {
-  struct sockaddr_in four;
-  struct sockaddr_in6 six;
-  if (address->ss_family == AF_INET6) {
-    memcpy(&six, address, sizeof(six));
-    return ntohs(six.sin6_port);
-  }
-  memcpy(&four, address, sizeof(four));
-  return ntohs(four.sin_port);
+static uint16_t port_of(const nws__address *address) {
+  return ntohs(address->any.sa_family == AF_INET6 ? address->six.sin6_port
+                                                  : address->four.sin_port);
 }
 
 int nws__socket_port(int fd, uint16_t *port) {
-  struct sockaddr_storage address = {0};
+  nws__address address;
   socklen_t len = sizeof(address);
-  if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
+  if (getsockname(fd, &address.any, &len) != 0) {
     return failure();
   }
   *port = port_of(&address);
@@ -169,34 +185,29 @@ int nws__socket_port(int fd, uint16_t *port) {
 }
 
 /* An IPv4 client of a "::" listener shows as IPv4, not as ::ffff:1.2.3.4. */
-static int host_of(const struct sockaddr_storage *address, int *brackets,
-                   char *out, size_t cap) {
+static int host_of(const nws__address *address, int *brackets, char *out,
+                   size_t cap) {
   *brackets = 0;
-  if (address->ss_family != AF_INET6) {
-    return uv_ip4_name((const struct sockaddr_in *)address, out, cap);
+  if (address->any.sa_family != AF_INET6) {
+    return uv_ip4_name(&address->four, out, cap);
   }
-  const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
-  if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr)) {
-    return uv_inet_ntop(AF_INET, six->sin6_addr.s6_addr + 12, out, cap);
+  const struct in6_addr *host = &address->six.sin6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(host)) {
+    return uv_inet_ntop(AF_INET, host->s6_addr + 12, out, cap);
   }
   *brackets = 1;
-  return uv_ip6_name(six, out, cap);
+  return uv_ip6_name(&address->six, out, cap);
 }
 
-/* The other end's address and port, as text. */
-int nws__socket_name(int fd, char *out, size_t cap) {
-  struct sockaddr_storage address = {0};
-  socklen_t len = sizeof(address);
-  if (getpeername(fd, (struct sockaddr *)&address, &len) != 0) {
-    return failure();
-  }
+/* Address and port, as text. */
+int nws__socket_name(const nws__address *address, char *out, size_t cap) {
   char host[INET6_ADDRSTRLEN];
   int brackets;
-  int rc = host_of(&address, &brackets, host, sizeof(host));
+  int rc = host_of(address, &brackets, host, sizeof(host));
   if (rc != 0) {
     return rc;
   }
   int n = snprintf(out, cap, "%s%s%s:%u", brackets ? "[" : "", host,
-                   brackets ? "]" : "", (unsigned)port_of(&address));
+                   brackets ? "]" : "", (unsigned)port_of(address));
   return n < 0 || (size_t)n >= cap ? NWS_ERROR_BUFFER : NWS_OK;
 }

@@ -11,6 +11,8 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
+static void fire(uv_timer_t *timer);
+
 static void put(nws_loop *loop, uint32_t at, nws_peer *peer) {
   loop->heap[at] = peer;
   peer->timer_at = at;
@@ -97,7 +99,7 @@ static void arm(nws_loop *loop) {
   uint64_t now = uv_hrtime();
   uint64_t wait = due > now ? (due - now + NS_PER_MS - 1) / NS_PER_MS : 0;
   loop->timer_due = due;
-  uv_timer_start(&loop->timer, nws__timer_fire, wait, 0);
+  uv_timer_start(&loop->timer, fire, wait, 0);
 }
 
 void nws__timer_set(nws_peer *peer, uint64_t deadline) {
@@ -123,13 +125,9 @@ void nws__timer_earlier(nws_peer *peer, uint64_t deadline) {
   }
 }
 
-void nws__timer_soon(nws_loop *loop) {
-  loop->timer_due = 0;
-  uv_timer_start(&loop->timer, nws__timer_fire, 0, 0);
-}
-
-void nws__timer_fire(uv_timer_t *timer) {
+static void fire(uv_timer_t *timer) {
   nws_loop *loop = timer->data;
+  nws__loop_enter(loop);
   uint64_t now = uv_hrtime();
   while (loop->heap_len > 0 && loop->heap[1]->deadline <= now) {
     nws_peer *peer = loop->heap[1];
@@ -138,4 +136,5 @@ void nws__timer_fire(uv_timer_t *timer) {
   }
   loop->timer_due = NWS_NEVER;
   arm(loop);
+  nws__loop_leave(loop);
 }
