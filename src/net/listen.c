@@ -254,6 +254,7 @@ static void start_stopping(nws_server *server) {
   nws__socket_close(server->fd);
   uv_timer_stop(&server->timer);
   if (limit != NWS_NEVER) {
+    uv_update_time(server->loop->uv); /* lest it be cut short */
     uv_timer_start(&server->timer, on_overdue, limit / NS_PER_MS, 0);
   }
   nws__server_settle(server);

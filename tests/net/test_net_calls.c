@@ -150,12 +150,19 @@ static void call_questions(nws_peer *peer) {
     nws_server_peers(now.fx->server);
 }
 
+/* The two that may not be called here. */
+static void call_run(nws_peer *peer) {
+  nws_loop *loop = nws_peer_loop(peer);
+  assert_int_equal(nws_loop_run(loop), NWS_ERROR_STATE);
+  assert_int_equal(nws_loop_free(loop), NWS_ERROR_STATE);
+}
+
 static void (*const actions[])(nws_peer *peer) = {
     call_send,        call_send_large, call_close,        call_abort,
     call_close_abort, call_pause,      call_pause_resume, call_ping,
     call_accept,      call_respond,    call_accept_abort, call_respond_abort,
     call_stop,        call_stop_twice, call_each,         abort_other,
-    call_connect,     call_questions};
+    call_connect,     call_questions,  call_run};
 enum { ACTIONS = sizeof(actions) / sizeof(actions[0]) };
 
 static void reached(nws_peer *peer, int at) {
@@ -328,6 +335,8 @@ static void start_again(nws_server *server, void *user) {
                                 .stopped = stopped_again};
   assert_int_equal(nws_server_start(fx->loop, &options, &second), NWS_OK);
   nws_server_stop(second, NWS_CLOSE_GOING_AWAY);
+  assert_int_equal(nws_loop_run(fx->loop), NWS_ERROR_STATE);
+  assert_int_equal(nws_loop_free(fx->loop), NWS_ERROR_STATE);
   note_stopped(server, user);
 }
 

@@ -203,6 +203,89 @@ static void test_refusals(void **state) {
   stage_end(&st);
 }
 
+/* --- The response, asked for --- */
+
+static int response_seen; /* its status in the last callback; 0: NULL */
+
+static void see_response(nws_peer *peer) {
+  const nws_http_head *response = nws_peer_response(peer);
+  response_seen = response == NULL ? 0 : response->status;
+}
+
+static void open_and_see(nws_peer *peer) {
+  see_response(peer);
+  note_open(peer);
+}
+
+static void close_and_see(nws_peer *peer, const nws_closed *how) {
+  see_response(peer);
+  note_closed(peer, how);
+}
+
+static void test_response(void **state) {
+  static const char no[] = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n";
+  stage st;
+  char out[512];
+  (void)state;
+  stage_init(&st);
+  st.fx.client_handler.open = open_and_see;
+  st.fx.client_handler.closed = close_and_see;
+  stage_connect(&st);
+  assert_null(nws_peer_response(st.fx.c.peer));
+  raw_send(&st.fx, &st.r, out, put_101(&st, out, sizeof(out)));
+  step_until(&st.fx, st.fx.c.opens == 1);
+  assert_int_equal(response_seen, 101);
+  assert_null(nws_peer_response(st.fx.c.peer));
+  raw_reset(&st.r);
+  step_until(&st.fx, st.fx.c.closes == 1);
+  assert_int_equal(response_seen, 0);
+  stage_connect(&st);
+  raw_send(&st.fx, &st.r, no, sizeof(no) - 1);
+  step_until(&st.fx, st.fx.c.closes == 1);
+  assert_int_equal(response_seen, 403);
+  raw_free(&st.r);
+  stage_connect(&st); /* half a head, and no more */
+  raw_send(&st.fx, &st.r, no, 20);
+  step(&st.fx);
+  raw_reset(&st.r);
+  step_until(&st.fx, st.fx.c.closes == 1);
+  assert_int_equal(response_seen, 0);
+  stage_end(&st);
+}
+
+/* The server closes while we have much to say that it does not read: our answer
+ * takes its place in the queue all the same, and is the last of it. */
+static void test_close_answered_behind_queue(void **state) {
+  enum { LEN = 16000 * 1024 };
+  stage st;
+  char out[512];
+  (void)state;
+  stage_init(&st);
+  st.fx.client_limits.high_water = 64 * 1024;
+  stage_connect(&st);
+  raw_send(&st.fx, &st.r, out, put_101(&st, out, sizeof(out)));
+  step_until(&st.fx, st.fx.c.opens == 1);
+  nws_peer *peer = st.fx.c.peer;
+  char *data = calloc(1, LEN);
+  assert_int_equal(nws_peer_send(peer, NWS_OPCODE_BINARY, data, LEN), NWS_OK);
+  free(data);
+  step_for(&st.fx, 50);
+  size_t before = nws_peer_queued(peer);
+  assert_true(before > 64 * 1024);
+  raw_send(&st.fx, &st.r, "\x88\x02\x03\xe8", 4);
+  step_until(&st.fx, st.fx.c.controls == 1);
+  step(&st.fx);
+  assert_int_equal(nws_peer_queued(peer), before + 8);
+  st.r.len = 0;
+  raw_until(&st.fx, &st.r, st.r.len == LEN + 14 + 8);
+  assert_memory_equal(st.r.data + LEN + 14, "\x88\x82", 2);
+  raw_free(&st.r);
+  step_until(&st.fx, st.fx.c.closes == 1);
+  assert_int_equal(st.fx.c.error, NWS_OK);
+  assert_int_equal(st.fx.c.code, 1000);
+  stage_end(&st);
+}
+
 /* A body that does not end is not waited for long. */
 static void test_endless_body(void **state) {
   static const char head[] = "HTTP/1.1 503 No\r\n\r\nstart";
@@ -311,6 +394,8 @@ static void test_options(void **state) {
   assert_int_equal(connect_error(&fx, "ws://a:b/", NULL), NWS_ERROR_URI_PORT);
   assert_int_equal(connect_error(&fx, "http://a/", NULL), NWS_ERROR_URI_SCHEME);
   assert_int_equal(connect_error(&fx, "wss://a/", NULL), NWS_ERROR_URI_SCHEME);
+  assert_int_equal(connect_error(&fx, "ws://me:secret@a/", NULL),
+                   NWS_ERROR_URI_AUTHORITY);
   assert_int_equal(connect_error(&fx, NULL, NULL), NWS_ERROR_ARGUMENT);
   assert_int_equal(connect_error(&fx, "ws://a/", &offer),
                    NWS_ERROR_HEADER_RESERVED);
@@ -397,6 +482,8 @@ int main(void) {
       cmocka_unit_test(test_server_closes),
       cmocka_unit_test(test_server_lingers),
       cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_response),
+      cmocka_unit_test(test_close_answered_behind_queue),
       cmocka_unit_test(test_endless_body),
       cmocka_unit_test(test_reset),
       cmocka_unit_test(test_silent),

@@ -59,6 +59,7 @@ static void test_deferred_respond(void **state) {
   nws_peer *peer = fx.s.peer;
   assert_int_equal(nws_peer_respond(peer, NULL), NWS_ERROR_ARGUMENT);
   assert_int_equal(nws_peer_respond(peer, &no), NWS_OK);
+  assert_null(nws_peer_request(peer)); /* answered */
   assert_int_equal(nws_peer_respond(peer, &no), NWS_ERROR_STATE);
   assert_int_equal(nws_peer_accept(peer, NULL), NWS_ERROR_STATE);
   assert_int_equal(nws_peer_send(peer, 1, "x", 1), NWS_ERROR_STATE);

@@ -249,6 +249,8 @@ static void test_limits(void **state) {
   assert_int_equal(nws_server_start(fx.loop, &fx.options, &fx.server),
                    NWS_ERROR_CONFIG);
   assert_null(fx.server);
+  fx.options.limits = (nws_net_limits){.max_queue = 64 * KIB};
+  fixture_serve(&fx); /* high_water is what fits */
   fixture_end(&fx);
 }
 

@@ -181,6 +181,51 @@ static void test_foreign_loop(void **state) {
   assert_int_equal(uv_loop_close(&uv), 0);
 }
 
+/* A prepare handle that was there first has its turn last: what it sends goes
+ * out before the loop waits. */
+static nws_peer *prepared_peer;
+static int overdue;
+
+static void send_once(uv_prepare_t *prepare) {
+  (void)prepare;
+  if (prepared_peer != NULL)
+    nws_peer_send(prepared_peer, NWS_OPCODE_TEXT, "late", 4);
+  prepared_peer = NULL;
+}
+
+static void too_late(uv_timer_t *timer) {
+  (void)timer;
+  overdue = 1;
+}
+
+static void test_earlier_prepare(void **state) {
+  uv_loop_t uv;
+  uv_prepare_t prepare;
+  uv_timer_t timer;
+  fixture fx;
+  (void)state;
+  fixture_init(&fx);
+  assert_int_equal(nws_loop_free(fx.loop), NWS_OK);
+  assert_int_equal(uv_loop_init(&uv), 0);
+  uv_prepare_init(&uv, &prepare);
+  uv_prepare_start(&prepare, send_once);
+  uv_timer_init(&uv, &timer);
+  assert_int_equal(nws_loop_new(&uv, &fx.loop), NWS_OK);
+  fixture_pair(&fx);
+  step_for(&fx, 20);
+  uv_update_time(&uv);
+  uv_timer_start(&timer, too_late, 3000, 0);
+  prepared_peer = fx.s.peer;
+  while (fx.c.messages == 0 && !overdue)
+    uv_run(&uv, UV_RUN_ONCE);
+  assert_false(overdue);
+  uv_close((uv_handle_t *)&timer, NULL);
+  uv_close((uv_handle_t *)&prepare, NULL);
+  fixture_end(&fx);
+  assert_int_equal(uv_run(&uv, UV_RUN_DEFAULT), 0);
+  assert_int_equal(uv_loop_close(&uv), 0);
+}
+
 /* A loop with nothing but a paused peer on it does not end by itself. */
 static int wakes;
 
@@ -295,6 +340,7 @@ int main(void) {
       cmocka_unit_test(test_no_descriptors),
       cmocka_unit_test(test_client_without_descriptor),
       cmocka_unit_test(test_foreign_loop),
+      cmocka_unit_test(test_earlier_prepare),
       cmocka_unit_test(test_paused_peer_keeps_loop),
       cmocka_unit_test(test_threads),
   };
