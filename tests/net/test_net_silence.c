@@ -54,8 +54,9 @@ static void open_narrow(fixture *fx, raw *r) {
   set_buffers(r->fd, 64 * KIB);
 }
 
-/* Reads one bit after the other up to `len` bytes; the last ones are in
- * `tail`. */
+/* Packets that the system drops it sends again after 200 ms at the earliest: a
+ * time-out has to be longer. Reads one bit after the other up to `len` bytes;
+ * the last ones are in `tail`. */
 static void read_slowly(fixture *fx, raw *r, size_t len, uint8_t tail[16]) {
   enum { BIT = 16 * KIB };
   static uint8_t bit[16 + BIT];
@@ -83,7 +84,7 @@ static void test_slow_kept_alive(void **state) {
   uint8_t tail[16];
   (void)state;
   fixture_init(&fx);
-  fx.conn.ping_interval_ms = fx.conn.pong_timeout_ms = 250;
+  fx.conn.ping_interval_ms = fx.conn.pong_timeout_ms = 300;
   fixture_serve(&fx);
   open_narrow(&fx, &r);
   char *data = calloc(1, LEN);
@@ -108,7 +109,7 @@ static void test_slow_closing(void **state) {
   uint8_t tail[16];
   (void)state;
   fixture_init(&fx);
-  fx.conn.close_timeout_ms = 250;
+  fx.conn.close_timeout_ms = 500;
   fixture_serve(&fx);
   open_narrow(&fx, &r);
   char *data = calloc(1, LEN);
