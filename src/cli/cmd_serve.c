@@ -224,6 +224,23 @@ static void on_http(nws_peer *peer, const nws_server_handshake *request,
   }
 }
 
+/* --- Trouble --- */
+
+/* Those who speak TLS, as wss:// does, are the likeliest to be no HTTP. */
+static void on_trouble(nws_server *running, int error, const char *address,
+                       void *user) {
+  const server *s = ((guest *)user)->server;
+  (void)running;
+  if (!address) {
+    nws__cli_say("cannot take connections for now: %s", nws_net_text(error));
+  } else if (s->verbose) {
+    fprintf(stderr, "http: %s: %s\n", address,
+            error == NWS_ERROR_HTTP_START_LINE
+                ? "not HTTP; if the client used wss://, use ws://"
+                : nws_net_text(error));
+  }
+}
+
 /* The page's pieces as one. */
 static int join_page(server *s) {
   size_t len = 0;
@@ -465,6 +482,7 @@ static void set_defaults(server *s, const char *command) {
   s->options.policy = &s->policy;
   s->options.conn = &s->conn;
   s->options.stopped = on_stopped;
+  s->options.trouble = on_trouble;
 }
 
 int nws__cli_serve(int argc, char **argv) {

@@ -1,6 +1,7 @@
 """nws serve: the echo, the page, policies, and the ways it ends."""
 
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -192,6 +193,38 @@ class Serve(unittest.TestCase):
             self.assertIn(words, err)
         self.assertIn("\\x1b[2J", err)
         self.assertNotIn("\x1b", err)
+
+    def test_trouble_in_the_log(self):
+        server = Server(self, "-v")
+        for sent in (b"\x16\x03\x01\x00\xf4\x01\x00\x00\xf0\x03\x03", b"GET / HTTP/1.1\r\na b: c\r\n\r\n",
+                     b"GET / HT"):  # fmt: skip
+            with socket.create_connection(("127.0.0.1", server.port), LIMIT) as sock:
+                sock.sendall(sent)
+                sock.shutdown(socket.SHUT_WR)
+                while sock.recv(4096):
+                    pass
+        server.interrupt()
+        _, _, err = server.end()
+        lines = [x for x in err.splitlines() if x.startswith("http: 127.0.0.1:")]
+        self.assertEqual(len(lines), 3, err)
+        self.assertIn("not HTTP; if the client used wss://, use ws://", lines[0])
+        self.assertIn("name is not a token", lines[1])
+        self.assertNotIn("wss", lines[2])
+
+    def test_too_few_descriptors(self):
+        few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
+        server = Server(self, preexec_fn=few)
+        socks = [
+            socket.create_connection(("127.0.0.1", server.port), LIMIT) for _ in range(24)
+        ]
+        told = b""
+        while not told.endswith(b"\n"):
+            told += server.process.stderr.read(1)
+        for sock in socks:
+            sock.close()
+        self.assertTrue(told.startswith(b"nws: cannot take connections for now: "))
+        server.interrupt()
+        self.assertEqual(server.end()[0], 0)
 
     def test_quiet(self):
         # The port is one that was free a moment ago; the test is about output.

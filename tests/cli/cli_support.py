@@ -86,8 +86,8 @@ class Running:
 class Server(Running):
     """nws serve on a free port."""
 
-    def __init__(self, test, *args):
-        super().__init__(test, "serve", "--port", "0", *args)
+    def __init__(self, test, *args, **options):
+        super().__init__(test, "serve", "--port", "0", *args, **options)
         self.port = int(re.search(r":(\d+)\. ", self.line()).group(1))
         self.url = f"ws://127.0.0.1:{self.port}/"
         self.welcome = [self.line() for _ in range(3)]
