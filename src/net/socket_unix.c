@@ -175,7 +175,7 @@ static uint16_t port_of(const nws__address *address) {
 }
 
 int nws__socket_port(int fd, uint16_t *port) {
-  nws__address address;
+  nws__address address = {0};
   socklen_t len = sizeof(address);
   if (getsockname(fd, &address.any, &len) != 0) {
     return failure();
