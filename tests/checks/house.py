@@ -19,6 +19,8 @@ CORE_FOLDERS = ["src/codec", "src/proto"]
 
 # The headers of the layers above the core; all others are the core's.
 NET_HEADERS = {"net.h"}
+DEFLATE_HEADERS = {"deflate.h"}
+ABOVE_CORE = NET_HEADERS | DEFLATE_HEADERS
 
 
 def files(root, *suffixes, below="."):
@@ -46,7 +48,7 @@ def public_headers(root):
 
 
 def core_headers(root):
-    return [p for p in public_headers(root) if p.name not in NET_HEADERS]
+    return [p for p in public_headers(root) if p.name not in ABOVE_CORE]
 
 
 def name(root, path):

@@ -1,4 +1,4 @@
-"""Arrows point one way: cli -> net -> proto -> codec.
+"""Arrows point one way: cli -> net -> (deflate, proto) -> codec.
 
 Reads every #include below src/ and include/ and holds it against the table of
 who may use what. The table is the one in docs/architecture.md.
@@ -20,6 +20,9 @@ FREESTANDING = {
 CORE_SYSTEM = FREESTANDING | {"assert.h", "string.h"}
 # Vector instructions, in files of their own.
 SIMD = {"immintrin.h", "emmintrin.h", "arm_neon.h", "cpuid.h"}
+
+# What deflate compresses with.
+COMPRESSORS = {"zlib.h", "isa-l/igzip_lib.h"}
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(<[^>\n]*>|"[^"\n]*"|\S+)', re.M)
 
@@ -51,8 +54,18 @@ def allow_proto(root, path, style, target):
         codec = re.fullmatch(r"\.\./codec/[a-z0-9_]+\.h", target)
         return own(root, path, target) or bool(codec)
     if target.startswith("nws/"):
-        return target[4:] not in house.NET_HEADERS
+        return target[4:] not in house.ABOVE_CORE
     return target in CORE_SYSTEM
+
+
+def allow_deflate(root, path, style, target):
+    """What a user's extension would: the core's headers, and compressors."""
+    if style == "quote":
+        return own(root, path, target)
+    if target.startswith("nws/"):
+        is_public = (root / "include" / target).is_file()
+        return is_public and target[4:] not in house.NET_HEADERS
+    return target in CORE_SYSTEM | COMPRESSORS | {"stdlib.h"}
 
 
 def allow_above(root, path, style, target):
@@ -68,18 +81,19 @@ def allow_public(root, path, style, target):
     """Public headers include public headers, and the core's none of net's."""
     if style == "quote":
         return False
-    above = path.name in house.NET_HEADERS
+    is_net = path.name in house.NET_HEADERS
     if target.startswith("nws/"):
         if path.name in CODEC_HEADERS:
             return target[4:] in CODEC_HEADERS
-        return above or target[4:] not in house.NET_HEADERS
-    return target in FREESTANDING or (above and target == "uv.h")
+        return is_net or target[4:] not in house.ABOVE_CORE
+    return target in FREESTANDING or (is_net and target == "uv.h")
 
 
 LAYERS = {
     "include": allow_public,
     "src/codec": allow_codec,
     "src/proto": allow_proto,
+    "src/deflate": allow_deflate,
     "src/net": allow_above,
     "src/cli": allow_above,
 }
@@ -107,6 +121,7 @@ def self_test():
         {
             "include/nws/base.h": "#include <stddef.h>\n#include <stdio.h>\n",
             "include/nws/conn.h": "#include <nws/net.h>\n",
+            "include/nws/deflate.h": "#include <nws/conn.h>\n#include <zlib.h>\n",
             "include/nws/frame.h": "#include <nws/conn.h>\n",
             "include/nws/net.h": "#include <nws/conn.h>\n#include <uv.h>\n",
             "src/codec/a.h": "/*\n#include <stdio.h>\n*/\n",
@@ -116,6 +131,10 @@ def self_test():
             "src/proto/c.h": "",
             "src/proto/c.c": '#include "../codec/a.h"\n#include "c.h"\n'
             '#include "../net/n.h"\n#include <nws/net.h>\n',
+            "src/deflate/d.h": "#include <stdlib.h>\n",
+            "src/deflate/d.c": '#include "d.h"\n#include <zlib.h>\n'
+            '#include <nws/deflate.h>\n#include "../proto/c.h"\n'
+            "#include <nws/net.h>\n#include <stdio.h>\n",
             "src/net/n.h": "#include <uv.h>\n",
             "src/net/n.c": '#include "n.h"\n#include "../proto/c.h"\n'
             '#include "../cli/m.h"\n',
@@ -125,12 +144,16 @@ def self_test():
         },
         "base.h:2: may not include <stdio.h>",
         "conn.h:1: may not include <nws/net.h>",
+        "deflate.h:2: may not include <zlib.h>",
         "frame.h:1: may not include <nws/conn.h>",
         "a.c:2: may not include <nws/conn.h>",
         "a.c:3: may not include <stdlib.h>",
         'a.c:5: may not include "../proto/c.h"',
         'c.c:3: may not include "../net/n.h"',
         "c.c:4: may not include <nws/net.h>",
+        'd.c:4: may not include "../proto/c.h"',
+        "d.c:5: may not include <nws/net.h>",
+        "d.c:6: may not include <stdio.h>",
         'n.c:2: may not include "../proto/c.h"',
         'n.c:3: may not include "../cli/m.h"',
         'm.c:1: may not include "../net/n.h"',

@@ -28,6 +28,8 @@ int memcmp(const void *, const void *, size_t);
 """
 # Small variables have sections of their own on some processors.
 WRITABLE = (".data", ".bss", ".sdata", ".sbss", ".tdata", ".tbss", "*COM*")
+# Stands in the place of another file where ISA-L is at hand.
+ISAL_SOURCES = {"deflate_isal.c"}
 # What every shared object has, however it was linked.
 USUAL = {"_init", "_fini", "_edata", "_end", "__bss_start"}
 
@@ -131,8 +133,12 @@ def check_small(root, target, sources):
 
 def check(root):
     core = house.core_sources(root)
+    deflate = house.files(root, ".c", below="src/deflate")
+    deflate = [p for p in deflate if p.name not in ISAL_SOURCES]
     net = house.files(root, ".c", below="src/net")
-    net_headers = [root / "include/nws" / name for name in house.NET_HEADERS]
+    named = {name: root / "include/nws" / name for name in house.ABOVE_CORE}
+    net_headers = [named[name] for name in house.NET_HEADERS]
+    deflate_headers = [named[name] for name in house.DEFLATE_HEADERS]
     findings = [] if core else ["nothing to look at"]
     for compiler in house.compilers():
         command = [compiler, "-std=c11"]
@@ -141,6 +147,11 @@ def check(root):
         )
     for target in SMALL:
         findings += check_small(root, target, core)
+    if deflate:
+        command = [house.compilers()[0], "-std=c11"]
+        findings += check_library(
+            root, command, deflate, deflate_headers, freestanding=False
+        )
     if net:
         code, flags = house.run(["pkg-config", "--cflags", "libuv"])
         command = [house.compilers()[0], "-std=gnu11", *flags.split()]

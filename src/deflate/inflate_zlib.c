@@ -1,0 +1,136 @@
+/* inflate_zlib.c - inflating with zlib's API.
+ *
+ * A message is a piece of a DEFLATE stream that lacks its last four bytes
+ * (RFC 7692 7.2.2). They are the lengths of an empty stored block: so at the
+ * end of a message zlib must be waiting for just these, and that is checked
+ * before they are fed. A block with BFINAL set is followed by another, in the
+ * same message or in the next (RFC 7692 7.2.3.4): zlib then starts afresh, but
+ * keeps the window.
+ */
+#define ZLIB_CONST
+#include "deflate_internal.h"
+#include "zlib_memory.h"
+
+#include <limits.h>
+
+struct nws__inflater {
+  nws__shared shared;
+  z_stream stream;
+};
+
+const uint8_t nws__deflate_tail[NWS__TAIL_LEN] = {0x00, 0x00, 0xff, 0xff};
+
+static nws__inflater *make(nws_deflate_pool *pool, unsigned window_bits) {
+  nws__inflater *inflater = nws__account_make(pool, sizeof(*inflater));
+  if (inflater == NULL) {
+    return NULL;
+  }
+  inflater->shared.window_bits = window_bits;
+  nws__zlib_memory(&inflater->stream, &inflater->shared.account.allocator);
+  if (inflateInit2(&inflater->stream, -(int)window_bits) != Z_OK) {
+    nws__account_free(&inflater->shared.account, sizeof(*inflater));
+    return NULL;
+  }
+  return inflater;
+}
+
+nws__inflater *nws__inflater_get(nws_deflate_pool *pool, unsigned window_bits) {
+  nws__inflater *inflater =
+      (nws__inflater *)nws__shelf_take(&pool->inflaters, window_bits);
+  if (inflater == NULL) {
+    return make(pool, window_bits);
+  }
+  inflateReset(&inflater->stream);
+  inflater->stream.data_type = 0;
+  return inflater;
+}
+
+void nws__inflater_free(nws__shared *state) {
+  nws__inflater *inflater = (nws__inflater *)state;
+  inflateEnd(&inflater->stream);
+  nws__account_free(&state->account, sizeof(*inflater));
+}
+
+nws__shared *nws__inflater_shared(nws__inflater *inflater) {
+  return &inflater->shared;
+}
+
+static uInt clamp(size_t len) {
+  return len < UINT_MAX ? (uInt)len : UINT_MAX;
+}
+
+/* One call of zlib's, and what it says in our words: NWS_MORE when it can do
+ * no more with what it was given. */
+static int step(z_stream *stream) {
+  switch (inflate(stream, Z_SYNC_FLUSH)) {
+  case Z_OK:
+    return NWS_OK;
+  case Z_STREAM_END:
+    inflateResetKeep(stream);
+    stream->data_type = 0; /* no bit of a byte is left over */
+    return NWS_OK;
+  case Z_BUF_ERROR:
+    return NWS_MORE;
+  case Z_MEM_ERROR:
+    return NWS_ERROR_MEMORY;
+  default:
+    return NWS_ERROR_EXTENSION;
+  }
+}
+
+int nws__inflater_run(nws__inflater *inflater, nws_extension_data *data) {
+  z_stream *stream = &inflater->stream;
+  int status = NWS_OK;
+  /* Without input there may still be output that did not fit before. */
+  do {
+    const size_t room = data->out_cap - data->out_len;
+    uInt in_len = clamp(data->in_len), out_len = clamp(room);
+    stream->next_in = data->in_len > 0 ? data->in : nws__deflate_tail;
+    stream->avail_in = in_len;
+    stream->next_out = data->out + data->out_len;
+    stream->avail_out = out_len;
+    status = step(stream);
+    in_len -= stream->avail_in;
+    if (in_len > 0) {
+      data->in += in_len;
+      data->in_len -= in_len;
+    }
+    data->out_len += out_len - stream->avail_out;
+  } while (status == NWS_OK && data->in_len > 0 &&
+           data->out_len < data->out_cap);
+  return status == NWS_MORE ? NWS_OK : status;
+}
+
+/* Feeds bytes that give no output. */
+static int feed(z_stream *stream, const uint8_t *bytes, uInt len) {
+  uint8_t none;
+  int status;
+  stream->next_in = bytes;
+  stream->avail_in = len;
+  stream->next_out = &none;
+  stream->avail_out = 1;
+  status = step(stream);
+  if (status < 0) {
+    return status;
+  }
+  return stream->avail_in == 0 && stream->avail_out == 1 ? NWS_OK
+                                                         : NWS_ERROR_EXTENSION;
+}
+
+int nws__inflater_end(nws__inflater *inflater) {
+  z_stream *stream = &inflater->stream;
+  int status;
+  /* A peer whose library makes nothing of nothing leaves the block away where a
+   * message ends with an empty fragment, and behind a final block: there, zlib
+   * expects another block at the beginning of a byte. This is its first. */
+  if (!inflateSyncPoint(stream) && (stream->data_type & 31) == 0) {
+    status = feed(stream, nws__deflate_tail, 1);
+    if (status != NWS_OK) {
+      return status;
+    }
+  }
+  if (!inflateSyncPoint(stream)) {
+    return NWS_ERROR_EXTENSION;
+  }
+  return feed(stream, nws__deflate_tail, NWS__TAIL_LEN);
+}
