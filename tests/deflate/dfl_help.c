@@ -11,13 +11,18 @@ enum { SCRATCH_DEFAULT = 4096 };
 /* --- Bytes --- */
 
 void dfl_add(dfl_bytes *bytes, const void *data, size_t len) {
+  const uint8_t *from = data;
   if (bytes->len + len > bytes->cap) {
+    const int is_own = bytes->len > 0 && from >= bytes->data &&
+                       from < bytes->data + bytes->len;
+    const size_t at = is_own ? (size_t)(from - bytes->data) : 0;
     bytes->cap = (bytes->len + len) * 2;
     bytes->data = realloc(bytes->data, bytes->cap);
     assert_non_null(bytes->data);
+    from = is_own ? bytes->data + at : from;
   }
   if (len > 0) {
-    memcpy(bytes->data + bytes->len, data, len);
+    memcpy(bytes->data + bytes->len, from, len);
   }
   bytes->len += len;
 }

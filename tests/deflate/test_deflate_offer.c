@@ -196,8 +196,7 @@ static int ask(const char *how, const char *answer, char *offer, char *agreed) {
   wants.uri = &uri;
   wants.extensions = known;
   wants.extension_count = 1;
-  assert_int_equal(nws_client_handshake_start_headers(&hs, &wants,
-                                                      &dfl_random,
+  assert_int_equal(nws_client_handshake_start_headers(&hs, &wants, &dfl_random,
                                                       asked, 16, &count),
                    NWS_OK);
   at = nws_header_find(asked, count, nws_str_of("Sec-WebSocket-Extensions"), 0);
