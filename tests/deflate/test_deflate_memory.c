@@ -1,0 +1,392 @@
+/* test_deflate_memory.c - memory is a promise: who holds how much and when,
+ * that all of it comes back, and that every allocation may fail.
+ */
+#include "dfl_help.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { CYCLES = 2000 };
+#else
+enum { CYCLES = 100000 };
+#endif
+
+static const char text[] =
+    "{\"price\":17,\"size\":4,\"user\":\"ann\",\"price\":18,\"size\":4}";
+enum { TEXT_LEN = sizeof(text) - 1 };
+
+static const nws_deflate_params both = {0, 0, 15, 15};
+static const nws_deflate_params none = {1, 1, 15, 15};
+
+/* --- Who holds how much --- */
+
+static void takeover_costs_when_it_is_used(void **unused) {
+  dfl_memory memory;
+  nws_deflate_config config = {.size = sizeof(config)};
+  nws_deflate deflate;
+  dfl_end a, b;
+  size_t idle, cost, held;
+  (void)unused;
+  dfl_memory_init(&memory);
+  config.allocator = &memory.allocator;
+  assert_int_equal(nws_deflate_cost(&config, &cost), NWS_OK);
+  assert_int_equal(memory.live, 0);
+  dfl_init(&deflate, &config);
+  dfl_open_with(&a, NWS_ROLE_SERVER, &deflate, &both, 0);
+  dfl_open_with(&b, NWS_ROLE_CLIENT, &deflate, &both, 0);
+  idle = nws_deflate_held(a.uses, 1);
+  assert_true(idle > 0 && idle < 256);
+  dfl_pass(&a, &b, NWS_OPCODE_TEXT | NWS_SEND_PLAIN, text, TEXT_LEN);
+  assert_int_equal(nws_deflate_held(a.uses, 1), idle);
+  assert_int_equal(nws_deflate_held(b.uses, 1), idle);
+  dfl_pass(&a, &b, NWS_OPCODE_TEXT, text, TEXT_LEN);
+  assert_true(nws_deflate_held(a.uses, 1) > idle + 200000);
+  assert_true(nws_deflate_held(b.uses, 1) > idle + 32768);
+  dfl_pass(&b, &a, NWS_OPCODE_TEXT, text, TEXT_LEN);
+  /* Now each has both, and that is what it costs. */
+  held = nws_deflate_held(a.uses, 1);
+  assert_int_equal(held, cost);
+  assert_int_equal(nws_deflate_held(b.uses, 1), cost);
+  assert_int_equal(nws_deflate_memory(&deflate), memory.live);
+  for (unsigned i = 0; i < 100; i++) {
+    dfl_pass(&a, &b, NWS_OPCODE_TEXT, text, TEXT_LEN);
+    dfl_pass(&b, &a, NWS_OPCODE_TEXT, text, TEXT_LEN);
+  }
+  assert_int_equal(nws_deflate_held(a.uses, 1), cost);
+  dfl_close(&a);
+  dfl_close(&b);
+  nws_deflate_free(&deflate);
+  assert_int_equal(memory.live, 0);
+  assert_int_equal(memory.blocks, 0);
+}
+
+/* Without takeover one state of each kind serves everybody. */
+static void no_takeover_shares(void **unused) {
+  enum { COUNT = 50 };
+  static dfl_end servers[COUNT], clients[COUNT];
+  dfl_memory memory;
+  nws_deflate_config config = {.size = sizeof(config)};
+  nws_deflate deflate;
+  size_t after_one;
+  (void)unused;
+  dfl_memory_init(&memory);
+  config.allocator = &memory.allocator;
+  dfl_init(&deflate, &config);
+  for (size_t i = 0; i < COUNT; i++) {
+    dfl_open_with(&servers[i], NWS_ROLE_SERVER, &deflate, &none, 0);
+    dfl_open_with(&clients[i], NWS_ROLE_CLIENT, &deflate, &none, 0);
+  }
+  dfl_pass(&servers[0], &clients[0], NWS_OPCODE_TEXT, text, TEXT_LEN);
+  after_one = memory.live;
+  for (size_t i = 0; i < 1000; i++) {
+    dfl_end *server = &servers[i % COUNT], *client = &clients[i % COUNT];
+    dfl_pass(server, client, NWS_OPCODE_TEXT, text, TEXT_LEN);
+    dfl_pass(client, server, NWS_OPCODE_TEXT, text, TEXT_LEN);
+    assert_int_equal(memory.live, after_one);
+    assert_int_equal(nws_deflate_held(server->uses, 1),
+                     nws_deflate_held(clients[0].uses, 1));
+  }
+  assert_int_equal(memory.peak, after_one);
+  for (size_t i = 0; i < COUNT; i++) {
+    dfl_close(&servers[i]);
+    dfl_close(&clients[i]);
+  }
+  nws_deflate_free(&deflate);
+  assert_int_equal(memory.live, 0);
+}
+
+/* Messages that overlap need states of their own, for as long as they do; a few
+ * are kept. */
+static void overlapping_messages(void **unused) {
+  enum { COUNT = 6 };
+  dfl_end servers[COUNT], clients[COUNT];
+  dfl_bytes wire[COUNT] = {{0}};
+  nws_deflate_config config = {.size = sizeof(config), .max_idle = 2};
+  nws_deflate deflate;
+  size_t base, most, left, pair;
+  (void)unused;
+  dfl_init(&deflate, &config);
+  for (size_t i = 0; i < COUNT; i++) {
+    dfl_open_with(&servers[i], NWS_ROLE_SERVER, &deflate, &none, 0);
+    dfl_open_with(&clients[i], NWS_ROLE_CLIENT, &deflate, &none, 0);
+  }
+  base = nws_deflate_memory(&deflate);
+  for (size_t i = 0; i < COUNT; i++) {
+    dfl_send(&servers[i], NWS_OPCODE_TEXT | NWS_SEND_MORE, text, TEXT_LEN,
+             &wire[i]);
+    assert_int_equal(dfl_feed(&clients[i], wire[i].data, wire[i].len, 1),
+                     NWS_OK);
+  }
+  most = nws_deflate_memory(&deflate);
+  pair = (most - base) / COUNT;
+  assert_true(pair > 300000);
+  for (size_t i = 0; i < COUNT; i++) {
+    wire[i].len = 0;
+    dfl_send(&servers[i], NWS_OPCODE_CONTINUATION, text, TEXT_LEN, &wire[i]);
+    assert_int_equal(dfl_feed(&clients[i], wire[i].data, wire[i].len, 1),
+                     NWS_OK);
+    assert_int_equal(clients[i].messages, 1);
+    assert_int_equal(clients[i].got.len, 2 * TEXT_LEN);
+  }
+  left = nws_deflate_memory(&deflate);
+  assert_int_equal(left - base, 2 * pair);
+  for (size_t i = 0; i < COUNT; i++) {
+    dfl_close(&servers[i]);
+    dfl_close(&clients[i]);
+    dfl_free(&wire[i]);
+  }
+  nws_deflate_free(&deflate);
+}
+
+static void dropping_when_idle(void **unused) {
+  nws_deflate_config config = {.size = sizeof(config), .max_idle = 1};
+  nws_deflate deflate;
+  dfl_bytes wire = {0};
+  dfl_end a, b;
+  size_t before, dropped;
+  (void)unused;
+  dfl_init(&deflate, &config);
+  dfl_open_with(&a, NWS_ROLE_SERVER, &deflate, &both, 0);
+  dfl_open_with(&b, NWS_ROLE_CLIENT, &deflate, &both, 0);
+  assert_int_equal(nws_deflate_drop_idle(a.uses, 1), 0);
+  for (unsigned i = 0; i < 5; i++) {
+    dfl_pass(&a, &b, NWS_OPCODE_TEXT, text, TEXT_LEN);
+    dfl_pass(&b, &a, NWS_OPCODE_TEXT, text, TEXT_LEN);
+    before = nws_deflate_held(a.uses, 1);
+    dropped = nws_deflate_drop_idle(a.uses, 1);
+    assert_true(dropped > 200000);
+    assert_int_equal(nws_deflate_held(a.uses, 1), before - dropped);
+    assert_int_equal(nws_deflate_drop_idle(a.uses, 1), 0);
+  }
+  dfl_send(&a, NWS_OPCODE_TEXT | NWS_SEND_MORE, text, TEXT_LEN, &wire);
+  assert_int_equal(nws_deflate_drop_idle(a.uses, 1), 0); /* half sent */
+  dfl_send(&a, NWS_OPCODE_CONTINUATION, text, TEXT_LEN, &wire);
+  assert_int_equal(dfl_feed(&b, wire.data, wire.len, 0), NWS_OK);
+  assert_int_equal(b.messages, 6);
+  assert_int_equal(nws_deflate_drop_idle(NULL, 0), 0);
+  assert_int_equal(nws_deflate_held(NULL, 0), 0);
+  assert_int_equal(nws_deflate_memory(NULL), 0);
+  dfl_close(&a);
+  dfl_close(&b);
+  dfl_free(&wire);
+  nws_deflate_free(&deflate);
+}
+
+/* A budget is kept, and no less is taken than would fit. */
+static void budgets(void **unused) {
+  static const size_t bytes[] = {1,     10000,   17000,  20000,  30000,  50000,
+                                 90000, 1 << 17, 200000, 400000, 1 << 20};
+  unsigned last = 0;
+  (void)unused;
+  for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
+    nws_deflate_config config = {.size = sizeof(config)};
+    nws_deflate_params here;
+    nws_deflate deflate;
+    dfl_pair pair;
+    size_t cost;
+    config.memory_budget = bytes[i];
+    dfl_init(&deflate, &config);
+    assert_int_equal(dfl_shake(&pair, &deflate, &deflate, 0), NWS_OK);
+    assert_int_equal(nws_deflate_agreed(pair.server.uses, 1, &here), 1);
+    dfl_pass(&pair.client, &pair.server, NWS_OPCODE_TEXT, text, TEXT_LEN);
+    dfl_pass(&pair.server, &pair.client, NWS_OPCODE_TEXT, text, TEXT_LEN);
+    assert_int_equal(nws_deflate_cost(&config, &cost), NWS_OK);
+    assert_int_equal(nws_deflate_held(pair.server.uses, 1), cost);
+    assert_int_equal(here.send_no_takeover, here.receive_no_takeover);
+    if (here.send_no_takeover) {
+      assert_true(bytes[i] < 20000);
+      assert_true(cost < 256);
+    } else {
+      assert_true(cost <= bytes[i]);
+      assert_true(cost > bytes[i] / 4 || here.send_window_bits == 15);
+      assert_true(here.send_window_bits >= last);
+      last = here.send_window_bits;
+    }
+    dfl_part(&pair);
+    nws_deflate_free(&deflate);
+  }
+  assert_int_equal(last, 15);
+}
+
+/* What was set stays as it was set. */
+static void budgets_leave_the_rest(void **unused) {
+  nws_deflate_config config = {.size = sizeof(config)};
+  nws_deflate_params here;
+  nws_deflate deflate;
+  dfl_pair pair;
+  (void)unused;
+  config.memory_budget = 60000;
+  config.receive_window_bits = 15;
+  config.mem_level = 1;
+  dfl_init(&deflate, &config);
+  assert_int_equal(dfl_shake(&pair, &deflate, &deflate, 0), NWS_OK);
+  assert_int_equal(nws_deflate_agreed(pair.server.uses, 1, &here), 1);
+  assert_int_equal(here.receive_window_bits, here.send_window_bits);
+  assert_true(here.send_window_bits > 8 && here.send_window_bits < 12);
+  dfl_part(&pair);
+  nws_deflate_free(&deflate);
+}
+
+/* --- All of it comes back --- */
+
+static void open_and_close(void **unused) {
+  dfl_memory memory;
+  nws_deflate_config config = {.size = sizeof(config), .send_window_bits = 9};
+  nws_deflate deflate;
+  size_t base = 0;
+  uint8_t scratch[64];
+  (void)unused;
+  dfl_memory_init(&memory);
+  config.allocator = &memory.allocator;
+  dfl_init(&deflate, &config);
+  for (unsigned i = 0; i < CYCLES; i++) {
+    const nws_deflate_params params = {(uint8_t)(i & 1), (uint8_t)(i >> 1 & 1),
+                                       9, 9};
+    nws_conn_config limits = {.size = sizeof(limits)};
+    nws_extension_use uses[2];
+    nws_conn ends[2];
+    nws_input in;
+    nws_event event;
+    uint8_t out[256];
+    size_t len;
+    limits.random = &dfl_random;
+    limits.scratch = scratch;
+    limits.scratch_len = sizeof(scratch);
+    for (unsigned k = 0; k < 2; k++) {
+      assert_int_equal(nws_deflate_use(&deflate, &params, &uses[k]), NWS_OK);
+      assert_int_equal(nws_conn_init(&ends[k],
+                                     k ? NWS_ROLE_SERVER : NWS_ROLE_CLIENT,
+                                     &limits, &uses[k], 1),
+                       NWS_OK);
+    }
+    /* Half a message is pending when they part, now and then. */
+    assert_int_equal(
+        nws_conn_send(&ends[0], NWS_OPCODE_TEXT | (i % 3 ? 0 : NWS_SEND_MORE),
+                      text, TEXT_LEN, out, sizeof(out), &len),
+        NWS_OK);
+    in.data = out;
+    in.len = len - (i % 5 == 0);
+    in.now = 0;
+    while (nws_conn_recv(&ends[1], &in, &event) > 0) {
+    }
+    nws_extension_release(uses, 2);
+    if (i == 8) {
+      base = memory.live;
+    }
+    assert_true(i <= 8 || memory.live == base);
+  }
+  nws_deflate_free(&deflate);
+  assert_int_equal(memory.live, 0);
+  assert_int_equal(memory.blocks, 0);
+}
+
+/* --- Every allocation may fail --- */
+
+/* Sends and receives; NWS_ERROR_MEMORY is all that may go wrong. A sender that
+ * failed is as it was: when it is asked again it goes on. */
+static int try_pass(dfl_end *from, dfl_end *to, unsigned what) {
+  uint8_t out[256];
+  size_t len;
+  int status =
+      nws_conn_send(&from->conn, what, text, TEXT_LEN, out, sizeof(out), &len);
+  if (status != NWS_OK) {
+    assert_int_equal(status, NWS_ERROR_MEMORY);
+    assert_int_equal(nws_conn_state(&from->conn), NWS_STATE_OPEN);
+    status = nws_conn_send(&from->conn, what, text, TEXT_LEN, out, sizeof(out),
+                           &len);
+    if (status != NWS_OK) {
+      return status;
+    }
+  }
+  status = dfl_feed(to, out, len, 3);
+  if (status != NWS_OK) {
+    assert_int_equal(status, NWS_ERROR_MEMORY);
+    assert_int_equal(nws_conn_close_sent(&to->conn), NWS_CLOSE_INTERNAL_ERROR);
+    return status;
+  }
+  dfl_equal(&to->got, text, TEXT_LEN);
+  return NWS_OK;
+}
+
+static int try_talk(dfl_pair *pair) {
+  for (unsigned i = 0; i < 4; i++) {
+    dfl_end *from = i & 1 ? &pair->client : &pair->server;
+    dfl_end *to = i & 1 ? &pair->server : &pair->client;
+    const int status = try_pass(from, to, NWS_OPCODE_TEXT);
+    if (status != NWS_OK) {
+      return status;
+    }
+    nws_deflate_drop_idle(from->uses, from->use_count);
+  }
+  return NWS_OK;
+}
+
+/* Everything from the beginning to the end; NWS_OK when nothing failed. */
+static int try_all(const nws_deflate_config *config) {
+  nws_deflate deflate;
+  dfl_pair pair;
+  size_t cost;
+  int status = nws_deflate_cost(config, &cost);
+  if (status == NWS_OK) {
+    status = nws_deflate_init(&deflate, config);
+  }
+  if (status != NWS_OK) {
+    return status;
+  }
+  status = dfl_shake(&pair, &deflate, &deflate, 5);
+  if (status == NWS_OK) {
+    status = try_talk(&pair);
+    dfl_part(&pair);
+  }
+  nws_deflate_free(&deflate);
+  return status;
+}
+
+static void every_allocation_fails(void **unused) {
+  const nws_deflate_backend *backends[2];
+  const size_t count = dfl_backends(backends);
+  (void)unused;
+  for (size_t i = 0; i < 8 * count; i++) {
+    dfl_memory memory;
+    nws_deflate_config config = {.size = sizeof(config), .max_idle = 1};
+    size_t failures = 0;
+    config.allocator = &memory.allocator;
+    config.backend = backends[i / 8];
+    config.send_no_takeover = i & 1;
+    config.receive_no_takeover = i >> 1 & 1;
+    config.memory_budget = i & 4 ? 30000 : 0;
+    for (int on = 0; on < 2; on++) {
+      for (size_t at = 1;; at++) {
+        int status;
+        dfl_memory_init(&memory);
+        memory.fail_at = at;
+        memory.fail_on = on;
+        status = try_all(&config);
+        assert_int_equal(memory.live, 0);
+        assert_int_equal(memory.blocks, 0);
+        if (memory.calls < at) {
+          assert_int_equal(status, NWS_OK);
+          break;
+        }
+        assert_true(status == NWS_OK || status == NWS_ERROR_MEMORY);
+        failures += status != NWS_OK;
+      }
+    }
+    assert_true(failures > 10);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(takeover_costs_when_it_is_used),
+      cmocka_unit_test(no_takeover_shares),
+      cmocka_unit_test(overlapping_messages),
+      cmocka_unit_test(dropping_when_idle),
+      cmocka_unit_test(budgets),
+      cmocka_unit_test(budgets_leave_the_rest),
+      cmocka_unit_test(open_and_close),
+      cmocka_unit_test(every_allocation_fails),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
