@@ -54,6 +54,7 @@
 #include <nws/base.h>
 #include <nws/error.h>
 #include <nws/extension.h>
+#include <nws/prepared.h>
 
 NWS_BEGIN_DECLS
 
@@ -102,8 +103,8 @@ typedef struct nws_deflate_backend {
 NWS_API const nws_deflate_backend *nws_deflate_zlib(void);
 
 /** Intel's ISA-L: several times as fast on short messages as zlib at level 1.
- *  It has no levels, and costs 84 KB for each state whatever the window. NULL
- *  when the library was built without it. */
+ *  It has no levels, and each state costs 82 KB whatever the window. NULL when
+ *  the library was built without it. */
 NWS_API const nws_deflate_backend *nws_deflate_isal(void);
 
 /** How to compress. Everything may be 0 but `size`. */
@@ -197,6 +198,27 @@ NWS_API int nws_deflate_agreed(const nws_extension_use *uses, size_t count,
 NWS_API int nws_deflate_use(const nws_deflate *deflate,
                             const nws_deflate_params *params,
                             nws_extension_use *use);
+
+/* --- One message for many --- */
+
+/** Makes a message that can be sent to any number of servers' connections with
+ *  nws_conn_send_prepared(): it is framed once, and compressed once for each
+ *  window size among those that have agreed upon this very `deflate`, when the
+ *  first of them sends it. Connections without compression, and messages below
+ *  `min_size`, send it plain. It belongs to the thread of `deflate`, and may
+ *  outlive it.
+ *
+ *  On a connection with takeover it stands alone, and so does the connection's
+ *  own next message.
+ *
+ *  @param opcode   NWS_OPCODE_TEXT, _BINARY or a custom one for data
+ *  @param payload  `len` bytes, copied
+ *  @param message  the result; give it back with nws_prepared_drop()
+ *  @return NWS_OK; NWS_ERROR_ARGUMENT; NWS_ERROR_LENGTH; NWS_ERROR_TEXT_SEND;
+ *          NWS_ERROR_MEMORY. */
+NWS_API int nws_deflate_prepare(const nws_deflate *deflate, unsigned opcode,
+                                const void *payload, size_t len,
+                                nws_prepared **message);
 
 /* --- Memory --- */
 

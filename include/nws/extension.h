@@ -70,6 +70,8 @@ typedef struct nws_extension_data {
 } nws_extension_data;
 
 typedef struct nws_extension nws_extension;
+/** A message that is sent to many connections; see prepared.h. */
+typedef struct nws_prepared nws_prepared;
 
 /** An extension. All functions but `offer`, `accept` and `confirm` may be NULL;
  *  of those, a role that is never played may be. Errors that functions return
@@ -153,6 +155,18 @@ struct nws_extension {
    *          before. (If another extension had encoded the frame already, the
    *          connection ends with NWS_CLOSE_INTERNAL_ERROR.) */
   int (*encode)(void *state, nws_extension_data *data);
+
+  /** Gives another form of a prepared message that names this extension (for
+   *  all others, frame_out is asked, with `may_transform` 0). What is given is
+   *  sent as the connection's next message, unless the call still fails: so it
+   *  must not matter if it is not.
+   *  @param frame      set, with TRANSFORM: a whole frame, final and unmasked,
+   *                    that stays as long as the message
+   *  @param frame_len  set, with TRANSFORM: its bytes
+   *  @return NWS_EXTENSION_PASS to send it as it is, NWS_EXTENSION_TRANSFORM,
+   *          NWS_ERROR_MEMORY. NULL means PASS. */
+  int (*prepared)(void *state, nws_prepared *message, const uint8_t **frame,
+                  size_t *frame_len);
 };
 
 /** An extension in use on a connection. The handshake fills these; a

@@ -16,5 +16,6 @@
 #include <nws/handshake.h>
 #include <nws/conn.h>
 #include <nws/message.h>
+#include <nws/prepared.h>
 
 #endif

@@ -57,6 +57,7 @@ int nws_deflate_init(nws_deflate *deflate, const nws_deflate_config *config) {
       .frame_out = nws__deflate_frame_out,
       .encode_bound = nws__deflate_bound,
       .encode = nws__deflate_encode,
+      .prepared = nws__deflate_prepared,
   };
   nws_deflate_config resolved;
   int status;

@@ -2,9 +2,10 @@
  *
  * deflate.c is the extension's table and life, deflate_config.c what a
  * configuration means, deflate_offer.c the negotiation, deflate_recv.c and
- * deflate_send.c what happens to messages, deflate_pool.c memory and the states
- * that connections share. zlib and ISA-L are known to deflate_zlib.c,
- * inflate_zlib.c and deflate_isal.c alone.
+ * deflate_send.c what happens to messages, deflate_prepare.c those for many
+ * connections, deflate_pool.c memory and the states that connections share.
+ * zlib and ISA-L are known to deflate_zlib.c, inflate_zlib.c and deflate_isal.c
+ * alone.
  */
 #ifndef NWS_DEFLATE_INTERNAL_H
 #define NWS_DEFLATE_INTERNAL_H
@@ -53,6 +54,10 @@ nws_deflate_pool *nws__pool_make(const nws_deflate_config *config);
 
 /* One user less; the last one frees it. */
 void nws__pool_leave(nws_deflate_pool *pool);
+
+/* The caller's allocator, counted. */
+void *nws__pool_resize(nws_deflate_pool *pool, void *ptr, size_t old_len,
+                       size_t new_len);
 
 /* Allocates zeroed memory that is counted in `account`, and frees it. */
 void *nws__account_make(nws_deflate_pool *pool, size_t len);
@@ -146,6 +151,9 @@ void nws__deflate_end_in(nws__conn_deflate *conn);
 int nws__deflate_frame_out(void *state, nws_frame *frame, int may_transform);
 size_t nws__deflate_bound(void *state, size_t len);
 int nws__deflate_encode(void *state, nws_extension_data *data);
+
+int nws__deflate_prepared(void *state, nws_prepared *message,
+                          const uint8_t **frame, size_t *frame_len);
 
 /* The connection state's pool behind an extension. */
 nws_deflate_pool *nws__deflate_pool_of(const nws_extension *ext);

@@ -23,17 +23,23 @@ static void *resize_malloc(void *user, void *ptr, size_t old_len,
   return realloc(ptr, new_len);
 }
 
+void *nws__pool_resize(nws_deflate_pool *pool, void *ptr, size_t old_len,
+                       size_t new_len) {
+  void *block =
+      pool->allocator.resize(pool->allocator.user, ptr, old_len, new_len);
+  if (block != NULL || new_len == 0) {
+    pool->bytes = pool->bytes - old_len + new_len;
+  }
+  return block;
+}
+
 static void *resize_counted(void *user, void *ptr, size_t old_len,
                             size_t new_len) {
   nws__account *account = user;
-  nws_deflate_pool *pool = account->pool;
-  void *block =
-      pool->allocator.resize(pool->allocator.user, ptr, old_len, new_len);
-  if (block == NULL && new_len > 0) {
-    return NULL;
+  void *block = nws__pool_resize(account->pool, ptr, old_len, new_len);
+  if (block != NULL || new_len == 0) {
+    account->bytes = account->bytes - old_len + new_len;
   }
-  account->bytes = account->bytes - old_len + new_len;
-  pool->bytes = pool->bytes - old_len + new_len;
   return block;
 }
 
@@ -67,8 +73,7 @@ void nws__pool_leave(nws_deflate_pool *pool) {
 }
 
 void *nws__account_make(nws_deflate_pool *pool, size_t len) {
-  nws__account *account =
-      pool->allocator.resize(pool->allocator.user, NULL, 0, len);
+  nws__account *account = nws__pool_resize(pool, NULL, 0, len);
   if (account == NULL) {
     return NULL;
   }
@@ -77,14 +82,11 @@ void *nws__account_make(nws_deflate_pool *pool, size_t len) {
   account->allocator.user = account;
   account->pool = pool;
   account->bytes = len;
-  pool->bytes += len;
   return account;
 }
 
 void nws__account_free(nws__account *account, size_t len) {
-  nws_deflate_pool *pool = account->pool;
-  pool->bytes -= len;
-  pool->allocator.resize(pool->allocator.user, account, len, 0);
+  nws__pool_resize(account->pool, account, len, 0);
 }
 
 /* --- Shelves --- */

@@ -258,6 +258,44 @@ int nws__conn_ext_frame_out(nws_conn *conn, nws_frame *frame,
   return (int)encoders;
 }
 
+/* An extension that has nothing to do with the message must let it pass, since
+ * it is not to be encoded. */
+static int let_pass(const nws_extension_use *use, const nws_prepared *message) {
+  nws_frame shown = {0};
+  int status;
+  if (use->ext->frame_out == NULL) {
+    return NWS_OK;
+  }
+  shown.opcode = message->opcode;
+  shown.fin = 1;
+  shown.payload_len = message->payload_len;
+  status = use->ext->frame_out(use->state, &shown, 0);
+  if (status < 0) {
+    return status;
+  }
+  return status == NWS_EXTENSION_PASS && shown.rsv == 0 ? NWS_OK
+                                                        : NWS_ERROR_NO_ENCODING;
+}
+
+int nws__conn_ext_prepared(nws_conn *conn, nws_prepared *message,
+                           const uint8_t **frame, size_t *frame_len) {
+  const uint8_t *form = message->frame;
+  size_t form_len = message->frame_len;
+  for (unsigned i = 0; i < conn->use_count; i++) {
+    const nws_extension_use *use = &conn->uses[i];
+    const int is_own = use->ext == message->ext && use->ext->prepared != NULL;
+    const int status =
+        is_own ? use->ext->prepared(use->state, message, &form, &form_len)
+               : let_pass(use, message);
+    if (status < 0) {
+      return status;
+    }
+  }
+  *frame = form;
+  *frame_len = form_len;
+  return NWS_OK;
+}
+
 /* What one more encoder makes of `len` bytes, at most. */
 static size_t bound_of(const nws_extension_use *use, size_t len) {
   const size_t bound = use->ext->encode_bound(use->state, len);

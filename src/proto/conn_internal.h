@@ -9,6 +9,7 @@
 #define NWS_CONN_INTERNAL_H
 
 #include <nws/conn.h>
+#include <nws/prepared.h>
 
 /* Bits of the first two bytes of a frame (RFC 6455 5.2). */
 #define NWS__FIN 0x80u
@@ -141,6 +142,11 @@ int nws__conn_ext_decode(nws_conn *conn, const uint8_t **in, size_t *len,
  * of those that will encode it, or an error. */
 int nws__conn_ext_frame_out(nws_conn *conn, nws_frame *frame,
                             int may_transform);
+
+/* Lets the extensions choose the form of a prepared message: NWS_OK with the
+ * frame to send, or an error. */
+int nws__conn_ext_prepared(nws_conn *conn, nws_prepared *message,
+                           const uint8_t **frame, size_t *frame_len);
 
 /* Says whether any extension in use encodes. */
 int nws__conn_ext_encodes(const nws_conn *conn);

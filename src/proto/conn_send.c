@@ -257,6 +257,29 @@ int nws_conn_send(nws_conn *conn, unsigned what, const void *payload,
   return status;
 }
 
+/* --- A frame that was made beforehand --- */
+
+int nws_conn_send_prepared(nws_conn *conn, nws_prepared *message,
+                           const uint8_t **frame, size_t *frame_len) {
+  outgoing out;
+  int status;
+  if (conn == NULL || message == NULL || frame == NULL || frame_len == NULL ||
+      message->size != sizeof(*message) || conn->role == NWS_ROLE_CLIENT ||
+      message->opcode == NWS_OPCODE_CONTINUATION ||
+      nws__is_control(message->opcode)) {
+    return NWS_ERROR_ARGUMENT;
+  }
+  *frame_len = 0;
+  status = plan(conn, message->opcode, message->payload_len, &out);
+  if (status == NWS_OK) {
+    status = nws__conn_ext_prepared(conn, message, frame, frame_len);
+  }
+  if (status == NWS_OK) {
+    commit(conn, &out);
+  }
+  return status;
+}
+
 /* --- Header first, payload piece by piece --- */
 
 int nws_conn_send_begin(nws_conn *conn, unsigned what, uint64_t len, void *out,
