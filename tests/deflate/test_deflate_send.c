@@ -44,8 +44,9 @@ static size_t encode(nws_extension_use *use, const void *in, size_t len,
   return data.out_len;
 }
 
-static void bound_all_sizes(const nws_deflate_config *config, unsigned bits,
-                            const dfl_bytes *noise) {
+/* All sizes up to 5000, in such steps, and some large ones. */
+static void bound_sizes(const nws_deflate_config *config, unsigned bits,
+                        size_t step, const dfl_bytes *noise) {
   const nws_deflate_params params = {0, 0, (uint8_t)bits, 15};
   nws_deflate deflate;
   nws_extension_use use;
@@ -53,7 +54,7 @@ static void bound_all_sizes(const nws_deflate_config *config, unsigned bits,
   size_t last = 0;
   dfl_init(&deflate, config);
   assert_int_equal(nws_deflate_use(&deflate, &params, &use), NWS_OK);
-  for (size_t len = 0; len <= 5000; len++) {
+  for (size_t len = 0; len <= 5000; len += step) {
     const size_t bound = use.ext->encode_bound(use.state, len);
     assert_true(bound >= last);
     last = bound;
@@ -85,11 +86,12 @@ static void the_bound_bounds(void **unused) {
     noise.data[i] |= i < noise.len / 2 ? 0x90 : 0;
   }
   for (size_t i = 0; i < count; i++) {
-    for (size_t k = 0; k < sizeof(settings) / sizeof(settings[0]); k++) {
+    /* ISA-L has no settings. */
+    for (size_t k = 0; k < (i == 0 ? 5 : 1); k++) {
       const nws_deflate_config config =
           config_with(backends[i], settings[k][0], settings[k][1]);
-      bound_all_sizes(&config, 8, &noise);
-      bound_all_sizes(&config, 15, &noise);
+      bound_sizes(&config, 8, k < 2 ? 1 : 13, &noise);
+      bound_sizes(&config, 15, k < 2 ? 1 : 13, &noise);
     }
   }
   dfl_free(&noise);
@@ -137,9 +139,9 @@ static void keeps_to_window(const nws_deflate_config *config, unsigned bits,
   dfl_init(&deflate, config);
   assert_int_equal(nws_deflate_use(&deflate, &params, &use), NWS_OK);
   for (unsigned i = 0; i < 60; i++) {
-    const size_t lens[] = {1, 40, 300, 1200, 5000, 70000};
+    const size_t lens[] = {1, 40, 300, 1200, 3000, 70000};
     plain.len = 0;
-    dfl_add_kind(&plain, i % DFL_KINDS, lens[i / 2 % (i < 12 ? 6 : 5)], &seed);
+    dfl_add_kind(&plain, i % DFL_KINDS, lens[i / 2 % (i < 14 ? 6 : 5)], &seed);
     if (i % 4 == 3) { /* the same again, some way off */
       dfl_add(&plain, plain.data, plain.len < 250 ? plain.len : 250);
     }
@@ -171,7 +173,8 @@ static void no_distance_is_too_far(void **unused) {
   (void)unused;
   for (size_t i = 0; i < count; i++) {
     for (unsigned bits = 8; bits <= 15; bits++) {
-      for (unsigned level = 1; level <= 9; level += bits < 10 ? 1 : 4) {
+      const unsigned last = i == 0 ? 9 : 1;
+      for (unsigned level = 1; level <= last; level += bits < 10 ? 1 : 4) {
         const nws_deflate_config config =
             config_with(backends[i], level, bits == 8 && level % 2 ? 1 : 8);
         keeps_to_window(&config, bits, 0);

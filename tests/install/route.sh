@@ -21,6 +21,7 @@ run_consumers() {
   "$1/core_c"
   "$1/core_cxx"
   "$1/net_c"
+  "$1/deflate_c"
 }
 
 configure() {
@@ -47,9 +48,11 @@ pkg_config)
   # Unquoted: lists of words. $CC and $CXX may hold flags, too.
   core=$(pkg-config --cflags --libs nws)
   net=$(pkg-config --cflags --libs nws_net)
+  deflate=$(pkg-config --cflags --libs nws_deflate)
   ${CC:-cc} -std=c11 "$here/core_consumer.c" -o "$build/core_c" $core
   ${CXX:-c++} -std=c++11 "$here/core_consumer.cpp" -o "$build/core_cxx" $core
   ${CC:-cc} -std=c11 "$here/net_consumer.c" -o "$build/net_c" $net
+  ${CC:-cc} -std=c11 "$here/deflate_consumer.c" -o "$build/deflate_c" $deflate
   run_consumers "$build"
   ;;
 find_package | add_subdirectory)
