@@ -14,7 +14,6 @@
 
 /* RFC 7692 7.2.1: what ends a compressed message and is not sent. */
 #define NWS__TAIL_LEN 4
-extern const uint8_t nws__deflate_tail[NWS__TAIL_LEN];
 
 /* --- deflate_pool.c: memory, and the states that connections share --- */
 

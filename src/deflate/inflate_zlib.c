@@ -2,8 +2,9 @@
  *
  * A message is a piece of a DEFLATE stream that lacks its last four bytes
  * (RFC 7692 7.2.2). They are the lengths of an empty stored block: so at the
- * end of a message zlib must be waiting for just these, and that is checked
- * before they are fed. A block with BFINAL set is followed by another, in the
+ * end of a message zlib must be waiting for just these. When it is, it is told
+ * to begin a block instead, which comes to the same and is cheaper than to feed
+ * them. A block with BFINAL set is followed by another, in the
  * same message or in the next (RFC 7692 7.2.3.4): zlib then starts afresh, but
  * keeps the window.
  */
@@ -18,7 +19,10 @@ struct nws__inflater {
   z_stream stream;
 };
 
-const uint8_t nws__deflate_tail[NWS__TAIL_LEN] = {0x00, 0x00, 0xff, 0xff};
+/* In z_stream.data_type: how many bits of the last byte are not used yet. */
+enum { UNUSED_BITS = 31 };
+
+static const uint8_t empty_block = 0; /* its first byte */
 
 static nws__inflater *make(nws_deflate_pool *pool, unsigned window_bits) {
   nws__inflater *inflater = nws__account_make(pool, sizeof(*inflater));
@@ -59,6 +63,12 @@ static uInt clamp(size_t len) {
   return len < UINT_MAX ? (uInt)len : UINT_MAX;
 }
 
+/* Lets zlib begin a block at the beginning of a byte; the window stays. */
+static void begin_block(z_stream *stream) {
+  inflateResetKeep(stream);
+  stream->data_type = 0; /* no bit of a byte is left over */
+}
+
 /* One call of zlib's, and what it says in our words: NWS_MORE when it can do
  * no more with what it was given. */
 static int step(z_stream *stream) {
@@ -66,8 +76,7 @@ static int step(z_stream *stream) {
   case Z_OK:
     return NWS_OK;
   case Z_STREAM_END:
-    inflateResetKeep(stream);
-    stream->data_type = 0; /* no bit of a byte is left over */
+    begin_block(stream);
     return NWS_OK;
   case Z_BUF_ERROR:
     return NWS_MORE;
@@ -85,7 +94,7 @@ int nws__inflater_run(nws__inflater *inflater, nws_extension_data *data) {
   do {
     const size_t room = data->out_cap - data->out_len;
     uInt in_len = clamp(data->in_len), out_len = clamp(room);
-    stream->next_in = data->in_len > 0 ? data->in : nws__deflate_tail;
+    stream->next_in = data->in_len > 0 ? data->in : &empty_block;
     stream->avail_in = in_len;
     stream->next_out = data->out + data->out_len;
     stream->avail_out = out_len;
@@ -101,30 +110,29 @@ int nws__inflater_run(nws__inflater *inflater, nws_extension_data *data) {
   return status == NWS_MORE ? NWS_OK : status;
 }
 
-/* Feeds bytes that give no output. */
-static int feed(z_stream *stream, const uint8_t *bytes, uInt len) {
+/* Feeds the first byte of an empty stored block. Where something else was
+ * expected, this shows. */
+static int feed_header(z_stream *stream) {
   uint8_t none;
   int status;
-  stream->next_in = bytes;
-  stream->avail_in = len;
+  stream->next_in = &empty_block;
+  stream->avail_in = 1;
   stream->next_out = &none;
   stream->avail_out = 1;
   status = step(stream);
   if (status < 0) {
     return status;
   }
-  return stream->avail_in == 0 && stream->avail_out == 1 ? NWS_OK
-                                                         : NWS_ERROR_EXTENSION;
+  return stream->avail_out == 1 ? NWS_OK : NWS_ERROR_EXTENSION;
 }
 
 int nws__inflater_end(nws__inflater *inflater) {
   z_stream *stream = &inflater->stream;
-  int status;
   /* A peer whose library makes nothing of nothing leaves the block away where a
    * message ends with an empty fragment, and behind a final block: there, zlib
-   * expects another block at the beginning of a byte. This is its first. */
-  if (!inflateSyncPoint(stream) && (stream->data_type & 31) == 0) {
-    status = feed(stream, nws__deflate_tail, 1);
+   * expects another block at the beginning of a byte. */
+  if (!inflateSyncPoint(stream) && (stream->data_type & UNUSED_BITS) == 0) {
+    const int status = feed_header(stream);
     if (status != NWS_OK) {
       return status;
     }
@@ -132,5 +140,6 @@ int nws__inflater_end(nws__inflater *inflater) {
   if (!inflateSyncPoint(stream)) {
     return NWS_ERROR_EXTENSION;
   }
-  return feed(stream, nws__deflate_tail, NWS__TAIL_LEN);
+  begin_block(stream);
+  return NWS_OK;
 }
