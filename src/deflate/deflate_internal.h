@@ -151,7 +151,7 @@ int nws__deflate_frame_out(void *state, nws_frame *frame, int may_transform);
 size_t nws__deflate_bound(void *state, size_t len);
 int nws__deflate_encode(void *state, nws_extension_data *data);
 
-int nws__deflate_prepared(void *state, nws_prepared *message,
+int nws__deflate_prepared(void *state, nws_prepared *prepared,
                           const uint8_t **frame, size_t *frame_len);
 
 /* The connection state's pool behind an extension. */

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SCRATCH = 7, INFLATED_PIECES = 4096 };
+
 typedef struct player {
   const vector *v;
   const manner *how;
@@ -24,7 +26,9 @@ typedef struct player {
   nws_random random;
   size_t drawn;
   nws_conn *conn;
-  nws_spill *spill; /* lent at present */
+  nws_spill *spill;      /* lent at present */
+  nws_extension_use use; /* of permessage-deflate, if it was agreed upon */
+  uint8_t *scratch;
   bytes *log;
   bytes *frame; /* payload of the frame that is arriving */
   uint64_t now;
@@ -133,7 +137,9 @@ static void take_data(player *p, const nws_event *event) {
   begin_piece(p, event);
   bytes_add(p->frame, event->data, event->len);
   p->message_len += event->len;
-  if (event->frame_len != p->frame->len + event->frame_left)
+  /* What was compressed has another length on the wire. */
+  if (p->use.ext == NULL &&
+      event->frame_len != p->frame->len + event->frame_left)
     bytes_print(p->log,
                 "INCONSISTENT %zu of %llu bytes of a frame came, %llu left\n",
                 p->frame->len, (unsigned long long)event->frame_len,
@@ -221,7 +227,7 @@ static void receive(player *p, uint8_t *data, size_t len) {
     nws_event event;
     memset(&event, 0xa5, sizeof(event));
     int type = nws_conn_recv(p->conn, &in, &event);
-    if (calls++ > 3 * len + 8) {
+    if (calls++ > 3 * len + 8 + (p->use.ext ? INFLATED_PIECES : 0)) {
       lie(p, "no progress");
       return;
     }
@@ -498,7 +504,14 @@ void conn_play(const vector *v, const manner *how, bytes *frame, bytes *log) {
   p.random.user = &p;
   p.config.random = &p.random;
   p.conn = xalloc(sizeof(nws_conn));
-  int failed = nws_conn_init(p.conn, v->role, &p.config, NULL, 0);
+  p.scratch = xalloc(SCRATCH);
+  p.config.scratch = p.scratch;
+  p.config.scratch_len = SCRATCH;
+  if (v->deflate && vector_deflate(v->deflate, &p.use) != 0) {
+    bytes_print(log, "no such permessage-deflate\n");
+  }
+  int failed =
+      nws_conn_init(p.conn, v->role, &p.config, &p.use, p.use.ext ? 1 : 0);
   if (failed) {
     bytes_print(log, "init error %s\n", nws_error_get(failed)->name);
   } else {
@@ -511,6 +524,8 @@ void conn_play(const vector *v, const manner *how, bytes *frame, bytes *log) {
     if (nws_conn_finished(p.conn) && p.spill && !nws_conn_reclaim(p.conn))
       lie(&p, "a finished connection keeps the spill");
   }
+  nws_extension_release(&p.use, 1);
+  free(p.scratch);
   free(p.spill);
   free(p.conn);
 }

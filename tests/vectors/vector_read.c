@@ -160,11 +160,11 @@ static void set_text(char **to, const char *text) {
 static int read_setting(vector *v, const char *line) {
   static const char *const names[] = {
       "role: ",  "config: ", "random: ", "policy: ", "handshake: ",
-      "offer: ", "uri: ",    "show: ",   "nonce: "};
+      "offer: ", "uri: ",    "show: ",   "nonce: ",  "deflate: "};
   size_t which = 0;
-  while (which < 9 && strncmp(line, names[which], strlen(names[which])) != 0)
+  while (which < 10 && strncmp(line, names[which], strlen(names[which])) != 0)
     which++;
-  if (which == 9)
+  if (which == 10)
     return 1;
   const char *value = line + strlen(names[which]);
   switch (names[which][0]) {
@@ -175,6 +175,9 @@ static int read_setting(vector *v, const char *line) {
   case 'p':
   case 'o':
     set_text(&v->options, value);
+    return 0;
+  case 'd':
+    set_text(&v->deflate, value);
     return 0;
   case 'u':
     set_text(&v->uri, value);
@@ -456,6 +459,7 @@ void vectors_free(vector *list, size_t count) {
     free(v->file);
     free(v->title);
     free(v->options);
+    free(v->deflate);
     free(v->uri);
     bytes_free(&v->random);
     bytes_free(&v->input);

@@ -52,6 +52,8 @@ typedef struct vector {
   bytes random;  /* what the random source gives; empty: a count */
   char *options; /* handshake: policy or offer, as `key=value` words */
   char *uri;     /* handshake of a client */
+  char *deflate; /* connection: what of permessage-deflate was agreed upon, as
+                    words; NULL when it was not */
   int show_request;
   bytes input;
   step *steps;
@@ -70,6 +72,10 @@ typedef struct manner {
   size_t cut_count;
   int on_demand; /* 1: spill lent when asked for, flush frame by frame */
 } manner;
+
+/** Sets up permessage-deflate as the words say; -1 when they are none, or when
+ *  the runner was built without it. */
+int vector_deflate(const char *words, nws_extension_use *use);
 
 /* The players add to `log`; `frame` is room that is kept from run to run, for
  * there are many runs and payloads are long. */
