@@ -26,6 +26,14 @@ function(nws_pc_dir variable dir)
 endfunction()
 
 function(nws_install_pc name)
+  # Where the files lie tells the prefix, whatever `cmake --install` is given.
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+    set(pc_prefix "${CMAKE_INSTALL_PREFIX}")
+  else()
+    file(RELATIVE_PATH up "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+    string(REGEX REPLACE "/$" "" up "${up}")
+    set(pc_prefix "\${pcfiledir}/${up}")
+  endif()
   nws_pc_dir(pc_libdir "${CMAKE_INSTALL_LIBDIR}")
   nws_pc_dir(pc_includedir "${CMAKE_INSTALL_INCLUDEDIR}")
   # A static library leaves the linking of what it needs to its user.

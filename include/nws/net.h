@@ -205,8 +205,8 @@ NWS_API void nws_server_each(nws_server *server,
                              void *arg);
 
 /** Stops listening, and closes all peers with a status code (usually 1001);
- *  those that have not finished by the close timeout are dropped then, also
- * such as still have much to read. Those not open yet are answered with 503. A
+ *  those that have not finished by the close timeout are dropped then, even if
+ *  they still have much to read. Those not open yet are answered with 503. A
  *  second call drops all at once.
  *  @param code  as for nws_conn_close(); with one that may not be sent open
  *               peers are dropped */

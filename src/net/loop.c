@@ -1,5 +1,5 @@
-/* loop.c - what the connections on one libuv loop share, and the one place
- * from which the application's `open` and `closed` are called.
+/* loop.c - what the connections on one libuv loop share, and the list of peers
+ * with something to do.
  *
  * A prepare handle runs before each poll. It works off the list of peers with
  * something to do: those that were sent to, accepted, closed or dropped since.

@@ -6,8 +6,8 @@
  * needs no request per write.
  *
  * Functions of the API change a peer and put it on the loop's list of things to
- * do; all callbacks of the application are called by the loop (loop.c), never
- * from inside the API.
+ * do; all callbacks of the application are called from callbacks of libuv,
+ * never from inside the API.
  */
 #ifndef NWS_NET_INTERNAL_H
 #define NWS_NET_INTERNAL_H

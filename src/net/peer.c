@@ -1,4 +1,5 @@
-/* peer.c - the life of a peer, all of its transitions, and the small questions.
+/* peer.c - the life of a peer, the table of its transitions, and the small
+ * questions.
  *
  *   resolving -> connecting -> shaking -> open -> closing -> dead
  *                                 |         ^        ^
@@ -17,9 +18,10 @@
  * our queue or unsent in the system's, cannot be expected to answer: it is
  * ended here, when it takes nothing for as long as the engine would have
  * waited. In both cases silence counts from the last sign of life: bytes that
- * came, or that a peer that was behind has taken; in a closing handshake from
- * its beginning; and pauses do not count. Nobody is ended before what waits in
- * the socket has been read. silence.c keeps the time.
+ * came, or, from a peer that is behind, only bytes that it has taken; in a
+ * closing handshake from its beginning; and pauses do not count. Nobody is
+ * ended before what waits in the socket has been read. silence.c keeps the
+ * time.
  */
 #include "net_internal.h"
 #include <assert.h>

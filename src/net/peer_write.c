@@ -1,8 +1,9 @@
 /* peer_write.c - everything that is said to a peer: frames are written into its
  * queue, and the queue into the socket when the peer is settled.
  *
- * The watermarks: above high_water nothing is read from the peer, at low_water
- * reading goes on and `drain` is called, beyond max_queue nothing is taken.
+ * The watermarks: above high_water a server stops reading from an open peer, at
+ * low_water it goes on and `drain` is called, beyond max_queue nothing is
+ * taken.
  */
 #include "net_internal.h"
 

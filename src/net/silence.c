@@ -7,8 +7,8 @@
  * and no slow line is ever mistaken for silence, and none hides silence either.
  *
  *   seen   real time up to which `clock` runs
- *   life   real time of the last sign of life: bytes that came, or that a peer
- *          that was behind has taken
+ *   life   real time of the last sign of life: bytes that came, or, from a peer
+ *          that is behind, only bytes that it has taken
  */
 #include "net_internal.h"
 
@@ -16,7 +16,8 @@
 /* How often to look at a peer that is behind, where nothing times out. */
 #define LOOK_NS (UINT64_C(10000) * NS_PER_MS)
 
-/* The handshake is over, or said to have failed: time begins. */
+/* A new stretch of silence begins: the connection has opened, begun to end, or
+ * our side has been shut. */
 void nws__silence_begin(nws_peer *peer) {
   uint64_t now = uv_hrtime();
   if (peer->clock == 0) {
@@ -36,10 +37,13 @@ uint64_t nws__silence_now(nws_peer *peer) {
   return peer->clock;
 }
 
-/* The same, when something has come. */
+/* The same, when something has come; from a peer that is behind that is no sign
+ * of life, or it could hold its queue for ever without reading. */
 uint64_t nws__silence_heard(nws_peer *peer) {
   uint64_t now = nws__silence_now(peer);
-  peer->life = peer->seen;
+  if ((peer->flags & NWS__BEHIND) == 0) {
+    peer->life = peer->seen;
+  }
   return now;
 }
 

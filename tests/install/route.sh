@@ -29,7 +29,7 @@ configure() {
   shift
   rm -rf "$build"
   cmake -G Ninja -S "$folder" -B "$build" -DCMAKE_BUILD_TYPE=Release \
-    -DBUILD_SHARED_LIBS="$shared" -DCMAKE_INSTALL_PREFIX="$prefix" \
+    -DBUILD_SHARED_LIBS="$shared" -DCMAKE_INSTALL_PREFIX=/nowhere \
     -DCMAKE_INSTALL_LIBDIR=lib "$@"
 }
 
@@ -38,7 +38,7 @@ install)
   rm -rf "$prefix"
   configure "$source" -DNWS_BUILD_TESTS=OFF -DNWS_BUILD_EXAMPLES=OFF
   cmake --build "$build"
-  cmake --install "$build"
+  cmake --install "$build" --prefix "$prefix"
   "$prefix/bin/nws" --version
   test -s "$prefix/share/man/man1/nws.1"
   test -s "$prefix/include/nws/nws.h"

@@ -179,6 +179,40 @@ static void test_writing_is_no_life(void **state) {
   fixture_end(&fx);
 }
 
+/* Whoever never reads cannot hold on by sending, neither while open nor once
+ * we have closed. */
+static void holds_on(int closing, int error) {
+  enum { LEN = 8000 * KIB };
+  fixture fx;
+  raw r;
+  fixture_init(&fx);
+  fx.conn.ping_interval_ms = fx.conn.pong_timeout_ms = 100;
+  fx.conn.close_timeout_ms = 200;
+  fx.options.limits.high_water = 2 * LEN;
+  fixture_serve(&fx);
+  open_narrow(&fx, &r);
+  char *data = calloc(1, LEN);
+  assert_int_equal(nws_peer_send(fx.s.peer, 2, data, LEN), NWS_OK);
+  free(data);
+  if (closing)
+    assert_int_equal(nws_peer_close(fx.s.peer, 1000, no_reason), NWS_OK);
+  uint64_t end = uv_hrtime() + UINT64_C(4000000000);
+  while (fx.s.closes == 0 && uv_hrtime() < end) {
+    raw_frame(&fx, &r, 0x8a, "here", 4);
+    step_for(&fx, 10);
+  }
+  assert_int_equal(fx.s.closes, 1);
+  assert_int_equal(fx.s.error, error);
+  raw_free(&r);
+  fixture_end(&fx);
+}
+
+static void test_sending_is_no_reading(void **state) {
+  (void)state;
+  holds_on(0, NWS_ERROR_PONG_TIMEOUT);
+  holds_on(1, NWS_ERROR_CLOSE_TIMEOUT);
+}
+
 /* --- Pauses --- */
 
 /* Sent to while paused, and slow to read it afterwards. */
@@ -326,6 +360,7 @@ int main(void) {
       cmocka_unit_test(test_slow_closing),
       cmocka_unit_test(test_stalled_closing),
       cmocka_unit_test(test_writing_is_no_life),
+      cmocka_unit_test(test_sending_is_no_reading),
       cmocka_unit_test(test_pause_send_resume),
       cmocka_unit_test(test_pauses_hide_nothing),
       cmocka_unit_test(test_read_before_judged),
