@@ -12,8 +12,12 @@
  * A connection that ends in a protocol error is what many cases are about, so
  * it is no failure here: the test server judges. Exits with 1 when the run
  * could not be carried through.
+ *
+ * permessage-deflate is offered on each connection; with a test server that
+ * takes it the smallest messages are compressed, too.
  */
 #include <nws/net.h>
+#include <nws/deflate.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +26,7 @@
 
 typedef struct run {
   nws_loop *loop;
+  nws_client_offer offer;
   const char *url;
   int url_len;     /* without slashes at its end */
   char agent[384]; /* percent-encoded */
@@ -93,6 +98,7 @@ static void connect_next(run *r) {
                                 .handler = &handler,
                                 .user = r,
                                 .url = url,
+                                .offer = &r->offer,
                                 .conn = &conn,
                                 .limits.max_queue = SIZE_MAX};
   int rc = nws_client_connect(r->loop, &options, NULL);
@@ -137,19 +143,27 @@ static int read_arguments(int argc, char **argv, run *r) {
 }
 
 int main(int argc, char **argv) {
-  run r = {.failed = 0};
+  nws_deflate_config how = {.size = sizeof(how), .min_size = 1};
+  nws_deflate deflate;
+  const nws_extension *extensions[] = {&deflate.base};
+  run r = {.offer = {.size = sizeof(r.offer),
+                     .extensions = extensions,
+                     .extension_count = 1}};
   if (!read_arguments(argc, argv, &r)) {
     fprintf(stderr, "usage: testee_client URL [--agent NAME]\n");
     return 1;
   }
-  int rc = nws_loop_new(NULL, &r.loop);
-  if (rc != NWS_OK) {
-    fail(&r, "no loop", rc);
-    return 1;
+  int rc = nws_deflate_init(&deflate, &how);
+  if (rc == NWS_OK)
+    rc = nws_loop_new(NULL, &r.loop);
+  if (rc == NWS_OK) {
+    connect_next(&r);
+    nws_loop_run(r.loop);
+    nws_loop_free(r.loop);
+  } else {
+    fail(&r, "cannot start", rc);
   }
-  connect_next(&r);
-  nws_loop_run(r.loop);
-  nws_loop_free(r.loop);
+  nws_deflate_free(&deflate);
   if (!r.failed)
     printf("%lu cases\n", r.count);
   return r.failed;

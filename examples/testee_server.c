@@ -7,8 +7,12 @@
  * protect a server on the open network are raised, while everything that the
  * protocol asks for stays as it is by default. SIGTERM and SIGINT stop it in
  * good order: with a close frame (1001) for everybody.
+ *
+ * Whoever offers permessage-deflate gets it; its smallest messages are
+ * compressed too, so that a suite sees some.
  */
 #include <nws/net.h>
+#include <nws/deflate.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -80,8 +84,12 @@ static void on_stopped(nws_server *server, void *user) {
 
 /* --- Serving --- */
 
-static int serve(nws_loop *loop, const settings *set) {
+static int serve(nws_loop *loop, const settings *set,
+                 const nws_deflate *deflate) {
   uv_signal_t signals[2];
+  const nws_extension *extensions[] = {&deflate->base};
+  nws_server_policy policy = {
+      .size = sizeof(policy), .extensions = extensions, .extension_count = 1};
   nws_handler handler = {.size = sizeof(handler), .message = echo};
   nws_conn_config conn = {
       .size = sizeof(conn),
@@ -95,6 +103,7 @@ static int serve(nws_loop *loop, const settings *set) {
       .handler = &handler,
       .user = signals,
       .port = (uint16_t)set->port,
+      .policy = &policy,
       .conn = &conn,
       /* Reading pauses at high_water; one message more is then the most. */
       .limits.max_queue = SIZE_MAX,
@@ -114,19 +123,28 @@ static int serve(nws_loop *loop, const settings *set) {
   return nws_loop_run(loop);
 }
 
+static int run(const settings *set, const nws_deflate *deflate) {
+  nws_loop *loop;
+  int rc = nws_loop_new(NULL, &loop);
+  if (rc != NWS_OK)
+    return rc;
+  rc = serve(loop, set, deflate);
+  int freed = nws_loop_free(loop);
+  return rc != NWS_OK ? rc : freed;
+}
+
 int main(int argc, char **argv) {
   settings set = {.port = 9001, .max_message = MAX_MESSAGE_DEFAULT};
-  nws_loop *loop;
+  nws_deflate_config how = {.size = sizeof(how), .min_size = 1};
+  nws_deflate deflate;
   if (!read_settings(argc, argv, &set)) {
     fprintf(stderr, "usage: testee_server [--port N] [--max-message BYTES]\n");
     return 1;
   }
-  int rc = nws_loop_new(NULL, &loop);
-  if (rc == NWS_OK) {
-    rc = serve(loop, &set);
-    int freed = nws_loop_free(loop);
-    rc = rc != NWS_OK ? rc : freed;
-  }
+  int rc = nws_deflate_init(&deflate, &how);
+  if (rc == NWS_OK)
+    rc = run(&set, &deflate);
+  nws_deflate_free(&deflate);
   if (rc != NWS_OK)
     fprintf(stderr, "testee_server: %s\n", nws_net_text(rc));
   return rc == NWS_OK ? 0 : 1;
