@@ -12,6 +12,7 @@
 #include <uv.h>
 #include <nws/nws.h>
 #include <nws/net.h>
+#include <nws/deflate.h>
 
 /* What the program exits with; --help and nws(1) promise these to scripts. */
 enum cli_exit {
@@ -87,6 +88,29 @@ int nws__cli_read_listen(const char *command, const char *text,
 /* Says whether a text is an origin as browsers send it (RFC 6454 6.1):
  * SCHEME://HOST[:PORT] with nothing behind, or null. */
 int nws__cli_is_origin(nws_str text);
+
+/* --- cli_deflate.c --- */
+
+/* The option --deflate and what comes of it. Zero is off. */
+typedef struct cli_deflate {
+  int on;
+  nws_deflate_config config; /* its size is set at the start */
+  nws_deflate deflate;
+  const nws_extension *list[1]; /* for an offer or a policy */
+  size_t count;                 /* how many are in it */
+} cli_deflate;
+
+/* Reads the value of --deflate, NULL when it has none. Returns CLI_EXIT_OK, or
+ * CLI_EXIT_USAGE after complaining in the name of `command`. */
+int nws__cli_deflate_read(cli_deflate *deflate, const char *command,
+                          const char *arg);
+
+/* Makes the extension, if it is on. Returns NWS_OK, or an nws_error after
+ * complaining. */
+int nws__cli_deflate_start(cli_deflate *deflate);
+
+/* Gives it back, after the connections. */
+void nws__cli_deflate_free(cli_deflate *deflate);
 
 /* --- cli_escape.c --- */
 

@@ -21,15 +21,22 @@
 #define MAX_QUEUE ((size_t)1 << 20)
 #define MAX_HEX_SHOWN 32
 /* Behind the last short option. */
-enum { OPTION_RAW = 256, OPTION_CLOSE, OPTION_PING, OPTION_MAX_MESSAGE };
+enum {
+  OPTION_RAW = 256,
+  OPTION_CLOSE,
+  OPTION_PING,
+  OPTION_DEFLATE,
+  OPTION_MAX_MESSAGE
+};
 
 typedef struct connection {
-  cli_client client; /* first: the peer's user pointer is both */
-  int binary;        /* send binary messages */
-  int raw;           /* send what each read gives, not lines */
-  int stay;          /* the end of the input does not close */
-  int wait;          /* it does, but after a while */
-  uint32_t wait_ms;  /* how long that is */
+  cli_client client;
+  cli_deflate deflate; /* first: the peer's user pointer is both */
+  int binary;          /* send binary messages */
+  int raw;             /* send what each read gives, not lines */
+  int stay;            /* the end of the input does not close */
+  int wait;            /* it does, but after a while */
+  uint32_t wait_ms;    /* how long that is */
   unsigned close_code;
   nws_str close_reason;
   int close_given;
@@ -404,6 +411,8 @@ static int take_option(void *state, int option, const char *arg) {
     return read_close(c, arg);
   case OPTION_PING:
     return read_ping_interval(c, arg);
+  case OPTION_DEFLATE:
+    return nws__cli_deflate_read(&c->deflate, c->client.command, arg);
   case OPTION_MAX_MESSAGE:
     return read_max_message(c, arg);
   default:
@@ -419,6 +428,11 @@ static int run(connection *c) {
     return CLI_EXIT_USAGE;
   }
   set_handlers(c);
+  if (nws__cli_deflate_start(&c->deflate) != NWS_OK) {
+    return CLI_EXIT_USAGE;
+  }
+  c->client.offer.extensions = c->deflate.list;
+  c->client.offer.extension_count = c->deflate.count;
   int rc = nws__cli_client_start(&c->client);
   if (rc != CLI_EXIT_OK) {
     return rc;
@@ -429,7 +443,9 @@ static int run(connection *c) {
   c->flusher.data = c;
   uv_prepare_start(&c->flusher, on_prepare);
   uv_unref((uv_handle_t *)&c->flusher);
-  return nws__cli_client_run(&c->client);
+  rc = nws__cli_client_run(&c->client);
+  nws__cli_deflate_free(&c->deflate);
+  return rc;
 }
 
 int nws__cli_connect(int argc, char **argv) {
@@ -441,6 +457,7 @@ int nws__cli_connect(int argc, char **argv) {
       {"wait", required_argument, NULL, 'w'},
       {"close", required_argument, NULL, OPTION_CLOSE},
       {"ping-interval", required_argument, NULL, OPTION_PING},
+      {"deflate", optional_argument, NULL, OPTION_DEFLATE},
       {"max-message", required_argument, NULL, OPTION_MAX_MESSAGE},
       {NULL, 0, NULL, 0}};
   /* Not on the stack: a read may still be writing to it at the very end. */
@@ -448,6 +465,7 @@ int nws__cli_connect(int argc, char **argv) {
   connection *c = &state;
   nws__cli_client_init(&c->client, argv[0]);
   c->line = 1;
+  c->deflate.on = 1;
   c->tty = isatty(STDOUT_FILENO);
   c->client.typing = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
   int code = nws__cli_client_options(

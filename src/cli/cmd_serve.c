@@ -11,7 +11,13 @@
 /* Queued bytes beyond the largest message that a slow reader may cost. */
 #define QUEUE_ROOM ((size_t)16 << 20)
 
-enum { OPTION_PORT = 256, OPTION_ECHO, OPTION_ORIGIN, OPTION_MAX_MESSAGE };
+enum {
+  OPTION_PORT = 256,
+  OPTION_ECHO,
+  OPTION_ORIGIN,
+  OPTION_DEFLATE,
+  OPTION_MAX_MESSAGE
+};
 
 typedef struct server server;
 
@@ -28,6 +34,7 @@ struct server {
   const char *command;
   nws_server_options options;
   nws_server_policy policy;
+  cli_deflate deflate;
   nws_conn_config conn;
   nws_handler handler;
   nws_str origins[MAX_NAMES];
@@ -342,6 +349,11 @@ static void put_welcome(const server *s) {
 }
 
 static int start(server *s) {
+  if (nws__cli_deflate_start(&s->deflate) != NWS_OK) {
+    return CLI_EXIT_USAGE;
+  }
+  s->policy.extensions = s->deflate.list;
+  s->policy.extension_count = s->deflate.count;
   int rc = uv_loop_init(&s->uv);
   if (rc == 0) {
     rc = nws_loop_new(&s->uv, &s->loop);
@@ -384,6 +396,7 @@ static int run(server *s) {
     uv_run(&s->uv, UV_RUN_DEFAULT); /* its handles close only then */
     uv_loop_close(&s->uv);
   }
+  nws__cli_deflate_free(&s->deflate);
   free(s->page);
   return rc;
 }
@@ -454,6 +467,8 @@ static int take_option(void *state, int option, const char *arg) {
     return read_origins(s, arg);
   case 's':
     return read_subprotocol(s, arg);
+  case OPTION_DEFLATE:
+    return nws__cli_deflate_read(&s->deflate, s->command, arg);
   case OPTION_MAX_MESSAGE:
     return read_max_message(s, arg);
   case 'q':
@@ -493,6 +508,7 @@ int nws__cli_serve(int argc, char **argv) {
       {"echo", no_argument, NULL, OPTION_ECHO},
       {"origin", required_argument, NULL, 'o'},
       {"subprotocol", required_argument, NULL, 's'},
+      {"deflate", optional_argument, NULL, OPTION_DEFLATE},
       {"max-message", required_argument, NULL, OPTION_MAX_MESSAGE},
       {"quiet", no_argument, NULL, 'q'},
       {"verbose", no_argument, NULL, 'v'},
