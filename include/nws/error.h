@@ -37,6 +37,9 @@ typedef enum nws_error {
       -10017, /**< accepting what the client did not offer */
   NWS_ERROR_NO_ENCODING =
       -10018, /**< an extension cannot pass this frame plain */
+  NWS_ERROR_TLS_CONFIG =
+      -10019, /**< certificates, keys or trust that cannot be used */
+  NWS_ERROR_TLS_MISSING = -10020, /**< this build of the library has no TLS */
 
   /* Resource: something the caller lends is missing or used up. Nothing has
    * changed; mend it and call again. */
@@ -103,6 +106,14 @@ typedef enum nws_error {
   NWS_ERROR_EXTENSION_UNASKED = -10224,   /**< answer to an offer never made */
   NWS_ERROR_SUBPROTOCOL_MISSING = -10225, /**< a required one was not agreed */
   NWS_ERROR_PSEUDO_HEADER = -10226, /**< extended CONNECT lacks what it needs */
+
+  /* TLS, in libnws_net; nws_closed.detail and nws_trouble.detail say more. */
+  NWS_ERROR_TLS = -10250,             /**< the TLS handshake or stream failed */
+  NWS_ERROR_TLS_CERTIFICATE = -10251, /**< a certificate that is not trusted */
+  NWS_ERROR_TLS_HOST = -10252,        /**< a certificate for some other host */
+  NWS_ERROR_TLS_PIN = -10253,   /**< a key that is none of the pinned ones */
+  NWS_ERROR_TLS_PLAIN = -10254, /**< plain HTTP on a port for TLS */
+  NWS_ERROR_TLS_CUT = -10255,   /**< the stream was cut: no close_notify */
 
   /* URI */
   NWS_ERROR_URI_SCHEME = -10300,    /**< neither ws nor wss */

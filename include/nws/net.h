@@ -1,4 +1,5 @@
-/* net.h - a WebSocket server and client on libuv, over TCP (libnws_net).
+/* net.h - a WebSocket server and client on libuv, over TCP and TLS
+ * (libnws_net).
  *
  *     static void echo(nws_peer *peer, unsigned opcode, uint8_t *data,
  *                      size_t len) {
@@ -28,6 +29,7 @@
 #define NWS_NET_H
 
 #include <nws/nws.h>
+#include <nws/tls.h>
 
 NWS_BEGIN_DECLS
 
@@ -83,7 +85,9 @@ typedef struct nws_closed {
   int opened;         /**< 1 when the `open` callback had been called */
   const nws_http_head *response; /**< client with NWS_ERROR_STATUS: the answer
                                       that was not 101; else NULL */
-  nws_str body; /**< the start of that answer's body, as far as it came */
+  nws_str body;       /**< the start of that answer's body, as far as it came */
+  const char *detail; /**< more about `error` where TLS knows more, such as
+                           "certificate has expired"; else "" */
 } nws_closed;
 
 /** The application's callbacks; all may be NULL. The struct is copied. */
@@ -146,6 +150,22 @@ typedef struct nws_net_limits {
 
 /* --- Server --- */
 
+/** Trouble that no callback of the handler tells of.
+ *  - A connection has ended, and the handler never heard of it: garbage instead
+ *    of HTTP or TLS, a head beyond its limits, half a request, a request that
+ *    was refused because `http` is NULL, one connection too many (UV_EBUSY),
+ * one given up by nws_server_stop() (UV_ECANCELED). Once for each such
+ *    connection.
+ *  - No connection can be taken: `error` is UV_EMFILE, UV_ENFILE, UV_ENOMEM or
+ *    the like. The server tries again by itself, and tells the same error again
+ *    only after it has taken one. */
+typedef struct nws_trouble {
+  int error; /**< an nws_error or UV_…; nws_net_text() has its text */
+  const char *address; /**< the other end as nws_peer_address() has it; NULL:
+                            no connection can be taken. Valid in the callback */
+  const char *detail;  /**< as in nws_closed */
+} nws_trouble;
+
 /** A server's options; copied, what they point to is borrowed for the server's
  *  life. */
 typedef struct nws_server_options {
@@ -163,24 +183,13 @@ typedef struct nws_server_options {
   const nws_conn_config *conn; /**< NULL: defaults. Its `random` and `scratch`
                                     may stay NULL here */
   nws_net_limits limits;
+  nws_tls *tls; /**< NULL: no TLS. Held by the server until it is freed */
   void (*stopped)(nws_server *server, void *user); /**< after
                             nws_server_stop(): all peers are closed, and
                             `server` is freed when this returns */
   /** Trouble that no callback of the handler tells of; for logs. May be NULL.
-   *  - A connection has ended, and the handler never heard of it: garbage
-   *    instead of HTTP, a head beyond its limits, half a request, a request
-   *    that was refused because `http` is NULL, one connection too many
-   *    (UV_EBUSY), one given up by nws_server_stop() (UV_ECANCELED). Once for
-   *    each such connection; `error` is what ended it, `address` the other end
-   *    as nws_peer_address() has it.
-   *  - No connection can be taken: `error` is UV_EMFILE, UV_ENFILE, UV_ENOMEM
-   *    or the like, `address` is NULL. The server tries again by itself, and
-   *    tells the same error again only after it has taken one.
-   *  @param error    an nws_error or UV_…; nws_net_text() has its text
-   *  @param address  valid until this returns; NULL: see above
-   *  @param user     `user` of these options */
-  void (*trouble)(nws_server *server, int error, const char *address,
-                  void *user);
+   *  @param user  `user` of these options */
+  void (*trouble)(nws_server *server, const nws_trouble *what, void *user);
 } nws_server_options;
 
 /** Listens.
@@ -225,16 +234,17 @@ typedef struct nws_client_options {
                                       is not read. NULL: nothing special */
   const nws_conn_config *conn;   /**< NULL: defaults */
   nws_net_limits limits;
+  nws_tls *tls; /**< for wss://: whom to trust, and what to show; held until
+                     `closed`. NULL: what the system trusts */
 } nws_client_options;
 
-/** Connects: resolves the name, tries its addresses in turn, shakes hands.
+/** Connects: resolves the name, tries its addresses in turn, speaks TLS if the
+ *  scheme is wss, shakes hands.
  *
  *  @param peer  the result, valid until `closed`; may be NULL
  *  @return NWS_OK: the rest is told by callbacks; NWS_ERROR_URI_… and other
- *          errors in the options: nothing was started. wss:// is
- *          NWS_ERROR_URI_SCHEME as long as there is no TLS here, and a user
- *          name before the host NWS_ERROR_URI_AUTHORITY as long as nothing
- *          sends it. */
+ *          errors in the options: nothing was started. A user name before the
+ *          host is NWS_ERROR_URI_AUTHORITY as long as nothing sends it. */
 NWS_API int nws_client_connect(nws_loop *loop,
                                const nws_client_options *options,
                                nws_peer **peer);
@@ -328,6 +338,16 @@ NWS_API nws_str nws_peer_subprotocol(const nws_peer *peer);
  *  @param cap  room; 64 suffices
  *  @return NWS_OK; NWS_ERROR_BUFFER; UV_ENOTCONN while there is none. */
 NWS_API int nws_peer_address(const nws_peer *peer, char *out, size_t cap);
+
+/** Tells what is known of a peer's TLS.
+ *  @return NWS_OK; NWS_ERROR_STATE: it speaks none, or its handshake is not
+ *          over. */
+NWS_API int nws_peer_tls(nws_peer *peer, nws_tls_info *info);
+
+/** OpenSSL's object (SSL) of a peer, for what nws_peer_tls() does not tell;
+ *  reading from it, writing to it and freeing it are not yours. NULL without
+ *  TLS. */
+NWS_API struct ssl_st *nws_peer_ssl(const nws_peer *peer);
 
 /** The pointer that the application keeps with a peer. */
 NWS_API void *nws_peer_user(const nws_peer *peer);

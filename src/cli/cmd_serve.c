@@ -234,17 +234,19 @@ static void on_http(nws_peer *peer, const nws_server_handshake *request,
 /* --- Trouble --- */
 
 /* Those who speak TLS, as wss:// does, are the likeliest to be no HTTP. */
-static void on_trouble(nws_server *running, int error, const char *address,
+static void on_trouble(nws_server *running, const nws_trouble *what,
                        void *user) {
   const server *s = ((guest *)user)->server;
   (void)running;
-  if (!address) {
-    nws__cli_say("cannot take connections for now: %s", nws_net_text(error));
+  if (!what->address) {
+    nws__cli_say("cannot take connections for now: %s",
+                 nws_net_text(what->error));
   } else if (s->verbose) {
-    fprintf(stderr, "http: %s: %s\n", address,
-            error == NWS_ERROR_HTTP_START_LINE
+    fprintf(stderr, "http: %s: %s%s%s\n", what->address,
+            what->error == NWS_ERROR_HTTP_START_LINE
                 ? "not HTTP; if the client used wss://, use ws://"
-                : nws_net_text(error));
+                : nws_net_text(what->error),
+            what->detail[0] ? ": " : "", what->detail);
   }
 }
 

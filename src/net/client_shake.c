@@ -36,6 +36,29 @@ static int say_request(nws_peer *peer) {
   return rc;
 }
 
+/* The way is open: asks for a WebSocket. */
+void nws__client_request(nws_peer *peer) {
+  nws__peer_enter(peer, NWS__SHAKING);
+  int rc = say_request(peer);
+  if (rc != NWS_OK) {
+    nws__peer_die(peer, rc);
+  }
+}
+
+/* A name may end with a dot where it is looked up; certificates have none
+ * there, nor has what a server is asked for (RFC 6066 3). */
+static void secure(nws_peer *peer, const nws__dial *dial) {
+  char host[NWS__HOST_MAX + 1];
+  size_t len = dial->uri.host.len;
+  memcpy(host, dial->uri.host.ptr, len);
+  if (len > 1 && host[len - 1] == '.') {
+    len--;
+  }
+  host[len] = '\0';
+  nws__peer_enter(peer, NWS__SECURING);
+  nws__secure_start(peer, dial->tls, host);
+}
+
 /* TCP has connected, or failed to. */
 void nws__client_connected(nws_peer *peer) {
   nws__dial *dial = peer->opening->dial;
@@ -46,10 +69,10 @@ void nws__client_connected(nws_peer *peer) {
     return;
   }
   nws__timer_set(peer, dial->deadline);
-  nws__peer_enter(peer, NWS__SHAKING);
-  int rc = say_request(peer);
-  if (rc != NWS_OK) {
-    nws__peer_die(peer, rc);
+  if (dial->tls == NULL) {
+    nws__client_request(peer);
+  } else {
+    secure(peer, dial);
   }
 }
 

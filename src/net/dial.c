@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The longest name that can be looked up, RFC 1035 2.3.4. */
-#define HOST_MAX 255
-
 /* --- Attempts --- */
 
 /* Each address gets its share of the time that is left. */
@@ -113,7 +110,7 @@ static int is_literal(nws__dial *dial, const char *host) {
 
 static void begin(nws_peer *peer) {
   nws__dial *dial = peer->opening->dial;
-  char host[HOST_MAX + 1];
+  char host[NWS__HOST_MAX + 1];
   char port[8];
   peer->flags |= NWS__BUSY;
   memcpy(host, dial->uri.host.ptr, dial->uri.host.len);
@@ -146,14 +143,27 @@ static int take_url(nws__dial *dial, const char *url) {
   if (rc != NWS_OK) {
     return rc;
   }
-  if (dial->uri.secure) {
-    return NWS_ERROR_URI_SCHEME;
-  }
   /* What stands before an @ would be lost: there is no way to send it yet. */
   if (dial->uri.userinfo.ptr != NULL) {
     return NWS_ERROR_URI_AUTHORITY;
   }
-  return dial->uri.host.len > HOST_MAX ? NWS_ERROR_URI_AUTHORITY : NWS_OK;
+  return dial->uri.host.len > NWS__HOST_MAX ? NWS_ERROR_URI_AUTHORITY : NWS_OK;
+}
+
+/* Whoever brings no trust of its own shares what the system trusts. */
+static int take_tls(nws__dial *dial, nws_loop *loop, nws_tls *tls) {
+  if (!dial->uri.secure) {
+    return NWS_OK;
+  }
+  if (tls == NULL && loop->tls == NULL) {
+    nws_tls_options none = {.size = sizeof(none)};
+    int rc = nws_tls_new(&none, &loop->tls, NULL, 0);
+    if (rc != NWS_OK) {
+      return rc;
+    }
+  }
+  dial->tls = nws__tls_keep(tls != NULL ? tls : loop->tls);
+  return NWS_OK;
 }
 
 static int take_offer(nws__dial *dial, const nws_client_offer *offer) {
@@ -182,6 +192,7 @@ void nws__client_free(nws__dial *dial) {
     uv_freeaddrinfo(dial->found);
   }
   nws_extension_release(dial->hs.extensions, dial->hs.extension_count);
+  nws_tls_drop(dial->tls);
   free(dial->url);
   free(dial);
 }
@@ -230,6 +241,9 @@ int nws_client_connect(nws_loop *loop, const nws_client_options *given,
     return NWS_ERROR_MEMORY;
   }
   rc = take_url(dial, options.url);
+  if (rc == NWS_OK) {
+    rc = take_tls(dial, loop, options.tls);
+  }
   if (rc == NWS_OK) {
     rc = take_offer(dial, options.offer);
   }

@@ -20,8 +20,9 @@ static void look_again(uv_timer_t *timer) {
 }
 
 void nws__server_trouble(nws_server *server, int error,
-                         const nws__address *address) {
+                         const nws__address *address, const char *detail) {
   char name[64];
+  nws_trouble what = {error, address != NULL ? name : NULL, detail};
   if (server->options.trouble == NULL) {
     return;
   }
@@ -29,8 +30,7 @@ void nws__server_trouble(nws_server *server, int error,
       nws__socket_name(address, name, sizeof(name)) != NWS_OK) {
     name[0] = '\0';
   }
-  server->options.trouble(server, error, address != NULL ? name : NULL,
-                          server->options.user);
+  server->options.trouble(server, &what, server->options.user);
 }
 
 /* The listening socket stays readable when accept fails: looking away for a
@@ -41,7 +41,7 @@ static void look_away(nws_server *server, int error) {
   uv_timer_start(&server->timer, look_again, RETRY_MS, 0);
   server->trouble = error;
   if (!known) {
-    nws__server_trouble(server, error, NULL);
+    nws__server_trouble(server, error, NULL, "");
   }
 }
 
@@ -54,7 +54,8 @@ static void admit(nws_server *server, int fd, const nws__address *from) {
   }
   if (peer == NULL) {
     nws__socket_close(fd);
-    nws__server_trouble(server, surplus ? UV_EBUSY : NWS_ERROR_MEMORY, from);
+    nws__server_trouble(server, surplus ? UV_EBUSY : NWS_ERROR_MEMORY, from,
+                        "");
     return;
   }
   peer->address = *from;
@@ -66,6 +67,8 @@ static void admit(nws_server *server, int fd, const nws__address *from) {
     nws__peer_die(peer, rc);
   } else if (surplus) {
     nws__server_refuse(peer, UV_EBUSY, 503);
+  } else if (server->options.tls != NULL) {
+    nws__secure_start(peer, server->options.tls, NULL);
   }
   nws__peer_leave(peer);
 }
@@ -118,6 +121,9 @@ static int take_options(nws_server *server, const nws_server_options *given) {
   int rc = nws__setup_options(options, sizeof(*options), given);
   if (rc != NWS_OK) {
     return rc;
+  }
+  if (options->tls != NULL && !nws__tls_serves(options->tls)) {
+    return NWS_ERROR_TLS_CONFIG; /* no certificate to show */
   }
   if (options->max_peers == 0) {
     options->max_peers = MAX_PEERS;
@@ -174,6 +180,7 @@ int nws_server_start(nws_loop *loop, const nws_server_options *options,
     free(server);
     return rc;
   }
+  nws__tls_keep(server->options.tls);
   server->poll.data = server;
   uv_timer_init(loop->uv, &server->timer);
   server->timer.data = server;
@@ -236,6 +243,7 @@ void nws__server_settle(nws_server *server) {
   if (server->options.stopped != NULL) {
     server->options.stopped(server, server->options.user);
   }
+  nws_tls_drop(server->options.tls);
   free(server);
   nws__loop_release(loop);
 }

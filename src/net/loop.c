@@ -117,6 +117,7 @@ static void free_memory(nws_loop *loop) {
     nws_message_free(loop->assembler);
   }
   free(loop->assembler);
+  nws_tls_drop(loop->tls);
   free(loop->scratch);
   free(loop->heap);
   free(loop);

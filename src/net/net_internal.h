@@ -36,6 +36,8 @@
 #define NWS__SCRATCH_LEN ((size_t)64 * 1024)
 /* How long the other end may take to close once all has been said. */
 #define NWS__LINGER_MS 2000u
+/* The longest name that can be looked up, RFC 1035 2.3.4. */
+#define NWS__HOST_MAX 255
 /* Connections beyond max_peers that are being told so. */
 #define NWS__SURPLUS_PEERS 64u
 
@@ -77,6 +79,7 @@ typedef struct nws__queue {
 typedef enum nws__peer_state {
   NWS__RESOLVING,  /* client: the name is being looked up */
   NWS__CONNECTING, /* client: TCP is connecting to one of the addresses */
+  NWS__SECURING,   /* the TLS handshake is under way */
   NWS__SHAKING,    /* the other end's HTTP head is awaited */
   NWS__DECIDING,   /* server: the application's answer is awaited */
   NWS__REFUSED,    /* client: the body of a refusal is awaited */
@@ -107,6 +110,9 @@ enum {
   NWS__SHOWN = 1u << 18 /* the other end's head is the application's to see */
 };
 
+/* TLS on one connection (tls.c). */
+typedef struct nws__tls nws__tls;
+
 /* What the handshake agreed on; absent when nothing. */
 typedef struct nws__agreed {
   nws_extension_use uses[NWS_EXTENSIONS_MAX];
@@ -120,6 +126,7 @@ typedef struct nws__dial {
   nws_uri uri;
   nws_client_offer offer;
   nws_client_handshake hs;
+  nws_tls *tls; /* held; NULL for ws:// */
   uv_getaddrinfo_t lookup;
   struct addrinfo *found; /* owned, from the lookup */
   struct addrinfo *next;  /* the next one to try */
@@ -161,6 +168,7 @@ struct nws_peer {
   nws__reason *reason;
   nws_spill *spill;     /* that the engine has; NULL most of the time */
   nws_message *message; /* being assembled; NULL most of the time */
+  nws__tls *tls;        /* NULL without */
   nws__queue queue;
   uint64_t deadline; /* see timers.c */
   uint64_t clock;    /* the engine's time; this and the next: see silence.c */
@@ -204,6 +212,7 @@ struct nws_loop {
   void *scratch; /* NULL until an extension may need it */
   nws_spill *spare;
   nws__chunk *gather;
+  nws_tls *tls; /* for clients that bring none; NULL until one comes */
   nws_message *assembler; /* with the block of the last large message */
   nws_random random;
   nws_allocator allocator;
@@ -276,7 +285,7 @@ int nws__socket_name(const nws__address *address, char *out, size_t cap);
 /* queue.c */
 uint8_t *nws__queue_reserve(nws_loop *loop, nws__queue *queue, size_t len);
 void nws__queue_commit(nws__queue *queue, size_t len);
-int nws__queue_write(nws_loop *loop, nws__queue *queue, int fd);
+int nws__queue_write(nws_peer *peer);
 void nws__queue_drop(nws_loop *loop, nws__queue *queue);
 
 /* peer.c */
@@ -309,10 +318,35 @@ void nws__peer_owe(nws_peer *peer);
 void nws__peer_level(nws_peer *peer, size_t written);
 int nws__peer_say_close(nws_peer *peer, unsigned code, nws_str reason);
 
+/* tls_context.c */
+nws_tls *nws__tls_keep(nws_tls *tls);
+int nws__tls_serves(nws_tls *tls);
+
+/* tls.c */
+nws__tls *nws__tls_start(nws_tls *shared, int fd, const char *host);
+void nws__tls_free(nws__tls *tls);
+int nws__tls_shake(nws__tls *tls);
+int nws__tls_want(const nws__tls *tls);
+long nws__tls_receive(nws__tls *tls, void *out, size_t cap);
+long nws__tls_send(nws__tls *tls, const uv_buf_t *bufs, unsigned count);
+void nws__tls_shut(nws__tls *tls);
+int nws__tls_more(const nws__tls *tls);
+void nws__tls_stir(nws__tls *tls);
+const char *nws__tls_detail(const nws__tls *tls);
+void nws__tls_info(nws__tls *tls, nws_tls_info *info);
+struct ssl_st *nws__tls_ssl(const nws__tls *tls);
+
+/* secure.c */
+void nws__secure_start(nws_peer *peer, nws_tls *shared, const char *host);
+void nws__secure_step(nws_peer *peer);
+long nws__peer_receive(nws_peer *peer, uint8_t *out, size_t cap);
+long nws__peer_give(nws_peer *peer, const uv_buf_t *bufs, unsigned count);
+void nws__peer_shut(nws_peer *peer);
+
 /* listen.c and server_shake.c */
 void nws__server_settle(nws_server *server);
 void nws__server_trouble(nws_server *server, int error,
-                         const nws__address *address);
+                         const nws__address *address, const char *detail);
 void nws__server_read(nws_peer *peer, uint8_t *data, size_t len);
 void nws__server_refuse(nws_peer *peer, int error, unsigned status);
 void nws__server_give_up(nws_peer *peer);
@@ -321,6 +355,7 @@ void nws__server_give_up(nws_peer *peer);
 int nws__client_check(nws__dial *dial, const nws__setup *setup);
 void nws__client_try_next(nws_peer *peer);
 void nws__client_connected(nws_peer *peer);
+void nws__client_request(nws_peer *peer);
 void nws__client_read(nws_peer *peer, uint8_t *data, size_t len);
 void nws__client_body(nws_peer *peer, const uint8_t *data, size_t len);
 void nws__client_timeout(nws_peer *peer, uint64_t now);

@@ -1,14 +1,15 @@
 /* peer.c - the life of a peer, the table of its transitions, and the small
  * questions.
  *
- *   resolving -> connecting -> shaking -> open -> closing -> dead
- *                                 |         ^        ^
- *                                 +-> deciding ------+    (server)
- *                                 +-> refused -> dead     (client)
+ *   resolving -> connecting -> securing -> shaking -> open -> closing -> dead
+ *                                            |         ^        ^
+ *                                            +-> deciding ------+    (server)
+ *                                            +-> refused -> dead     (client)
  *
- * Any state may become dead. `closing` is the orderly end of TCP: what was said
- * leaves, our side is shut, and what still comes is discarded until the other
- * side shuts too, so that no RST overtakes the last frame or response.
+ * Without TLS `securing` is left out. Any state may become dead. `closing` is
+ * the orderly end of TCP: what was said leaves, our side is shut, and what
+ * still comes is discarded until the other side shuts too, so that no RST
+ * overtakes the last frame or response.
  *
  * While the loop works on a peer it is BUSY; nws__peer_leave() then settles
  * everything that its input and the application have changed, once.
@@ -34,7 +35,8 @@
 static int may_follow(unsigned from, unsigned to) {
   static const uint16_t transitions[] = {
       [NWS__RESOLVING] = TO(NWS__CONNECTING),
-      [NWS__CONNECTING] = TO(NWS__SHAKING),
+      [NWS__CONNECTING] = TO(NWS__SECURING) | TO(NWS__SHAKING),
+      [NWS__SECURING] = TO(NWS__SHAKING),
       [NWS__SHAKING] = TO(NWS__DECIDING) | TO(NWS__REFUSED) | TO(NWS__OPEN) |
                        TO(NWS__CLOSING),
       [NWS__DECIDING] = TO(NWS__OPEN) | TO(NWS__CLOSING),
@@ -91,8 +93,9 @@ nws_peer *nws__peer_new(nws_loop *loop, nws__setup *setup, nws_server *server) {
   peer->setup = setup;
   peer->server = server;
   peer->fd = -1;
-  peer->state = server == NULL ? NWS__RESOLVING : NWS__SHAKING;
+  peer->state = NWS__RESOLVING;
   if (server != NULL) {
+    peer->state = server->options.tls != NULL ? NWS__SECURING : NWS__SHAKING;
     link_to(server, peer);
   }
   nws__loop_hold(loop);
@@ -104,6 +107,14 @@ nws__opening *nws__peer_opening(nws_peer *peer) {
     peer->opening = calloc(1, sizeof(*peer->opening));
   }
   return peer->opening;
+}
+
+/* The socket takes bytes again. */
+static void unblock(nws_peer *peer) {
+  peer->flags &= ~(uint32_t)NWS__BLOCKED;
+  if (peer->tls != NULL) {
+    nws__tls_stir(peer->tls);
+  }
 }
 
 static void on_event(uv_poll_t *poll, int status, int events) {
@@ -122,9 +133,11 @@ static void on_event(uv_poll_t *poll, int status, int events) {
   }
   if (peer->state == NWS__CONNECTING) {
     nws__client_connected(peer);
+  } else if (peer->state == NWS__SECURING) {
+    nws__secure_step(peer);
   } else {
     if ((events & UV_WRITABLE) != 0) {
-      peer->flags &= ~(uint32_t)NWS__BLOCKED;
+      unblock(peer);
     }
     if ((events & UV_READABLE) != 0 && nws__peer_reads(peer)) {
       nws__peer_read(peer);
@@ -282,12 +295,13 @@ static void free_opening(nws_peer *peer) {
  * ended after that, but not why we closed. */
 static int forgivable(int error) {
   return error > NWS_ERROR_ARGUMENT || error == NWS_ERROR_EOF ||
-         error == NWS_ERROR_CLOSE_TIMEOUT;
+         error == NWS_ERROR_TLS_CUT || error == NWS_ERROR_CLOSE_TIMEOUT;
 }
 
 static void describe(const nws_peer *peer, nws_closed *how) {
   memset(how, 0, sizeof(*how));
   how->error = peer->error;
+  how->detail = nws__tls_detail(peer->tls);
   how->code = NWS_CLOSE_ABNORMAL;
   how->code_sent = NWS_CLOSE_ABNORMAL;
   how->opened = (peer->flags & NWS__OPENED) != 0;
@@ -338,7 +352,8 @@ void nws__peer_unhold(nws_peer *peer) {
 
 static void tell_end(nws_peer *peer) {
   if ((peer->flags & NWS__TOLD) == 0) {
-    nws__server_trouble(peer->server, peer->error, &peer->address);
+    nws__server_trouble(peer->server, peer->error, &peer->address,
+                        nws__tls_detail(peer->tls));
   } else if (peer->setup->handler.closed != NULL) {
     nws_closed how;
     describe(peer, &how);
@@ -366,6 +381,8 @@ static void finish(nws_peer *peer) {
   }
   free(peer->agreed);
   peer->agreed = NULL;
+  nws__tls_free(peer->tls);
+  peer->tls = NULL;
   if (peer->opening != NULL && peer->opening->dial != NULL) {
     uv_cancel((uv_req_t *)&peer->opening->dial->lookup);
   }
@@ -384,6 +401,9 @@ static void watch(nws_peer *peer) {
   }
   if (nws__peer_reads(peer)) {
     events |= UV_READABLE;
+  }
+  if (peer->state == NWS__SECURING) {
+    events |= nws__tls_want(peer->tls);
   }
   if (peer->state == NWS__CONNECTING || (peer->flags & NWS__BLOCKED) != 0) {
     events |= UV_WRITABLE;
@@ -423,13 +443,18 @@ static void settle_closing(nws_peer *peer, int due) {
   }
   if (said && (peer->flags & NWS__SHUT) == 0) {
     peer->flags |= NWS__SHUT;
-    nws__socket_shut(peer->fd);
+    nws__peer_shut(peer);
     nws__silence_begin(peer);
   }
   int rc = nws__silence_judge(peer, due);
   if (rc != NWS_OK) {
     nws__peer_die(peer, rc);
   }
+}
+
+/* Says whether TLS may hold bytes that the socket will not tell of. */
+static int unread(const nws_peer *peer) {
+  return peer->tls != NULL && nws__tls_more(peer->tls) && nws__peer_reads(peer);
 }
 
 void nws__peer_leave(nws_peer *peer) {
@@ -454,7 +479,7 @@ void nws__peer_leave(nws_peer *peer) {
   }
   peer->flags &= ~(uint32_t)NWS__BUSY;
   int unsent = peer->queue.bytes > 0 && (peer->flags & NWS__BLOCKED) == 0;
-  if (peer->state == NWS__DEAD || unsent) {
+  if (peer->state == NWS__DEAD || unsent || unread(peer)) {
     nws__loop_todo(peer);
   }
 }
@@ -491,6 +516,9 @@ void nws__peer_work(nws_peer *peer) {
   }
   peer->flags |= NWS__BUSY;
   nws__peer_opened(peer);
+  if (unread(peer)) {
+    nws__peer_read(peer);
+  }
   nws__peer_leave(peer);
 }
 

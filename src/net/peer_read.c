@@ -274,7 +274,7 @@ void nws__peer_read(nws_peer *peer) {
   int whole = peer->state == NWS__OPEN || peer->state == NWS__CLOSING;
   size_t cap = whole ? NWS__RECEIVE_LEN : NWS__HEAD_READ_LEN;
   uint8_t *data = peer->loop->receive;
-  long len = nws__socket_receive(peer->fd, data, cap);
+  long len = nws__peer_receive(peer, data, cap);
   if (len == UV_EAGAIN) {
     return;
   }

@@ -32,7 +32,7 @@ size_t nws__peer_write(nws_peer *peer) {
     nws__queue_drop(peer->loop, &peer->queue);
     return 0;
   }
-  int rc = nws__queue_write(peer->loop, &peer->queue, peer->fd);
+  int rc = nws__queue_write(peer);
   if (rc < 0) {
     broken(peer, rc);
     return 0;

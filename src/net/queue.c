@@ -145,12 +145,14 @@ static void settle(nws_loop *loop, nws__queue *queue) {
 /* Writes what the socket takes.
  * Returns NWS_OK when all is written, NWS_MORE when the socket is full, or the
  * socket's error. */
-int nws__queue_write(nws_loop *loop, nws__queue *queue, int fd) {
+int nws__queue_write(nws_peer *peer) {
+  nws_loop *loop = peer->loop;
+  nws__queue *queue = &peer->queue;
   while (queue->bytes > 0) {
     uv_buf_t bufs[BUFS_MAX];
     size_t total;
     unsigned count = list(queue, bufs, &total);
-    long sent = nws__socket_send(fd, bufs, count);
+    long sent = nws__peer_give(peer, bufs, count);
     if (sent < 0 && sent != UV_EAGAIN) {
       return (int)sent;
     }

@@ -51,6 +51,10 @@ static int say(nws_peer *peer, const nws_rejection *why) {
  * `status` 0 takes it from the error. */
 void nws__server_refuse(nws_peer *peer, int error, unsigned status) {
   char body[256];
+  if (peer->state == NWS__SECURING) { /* there is no way to say so */
+    nws__peer_die(peer, error);
+    return;
+  }
   const nws_error_info *info = nws_error_get(error);
   int rule = info->rule[0] != '\0';
   const char *text = info->text;

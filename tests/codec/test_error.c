@@ -103,7 +103,7 @@ static void no_error_comes_first(void **unused) {
 }
 
 static void unknown_numbers(void **unused) {
-  static const int numbers[] = {-1,     -22,    -4095,  -9999,  -10000, -10019,
+  static const int numbers[] = {-1,     -22,    -4095,  -9999,  -10000, -10021,
                                 -10039, -10046, -10099, -10123, -10199, -10209,
                                 -10227, -10299, -10305, -20000, INT_MIN};
   (void)unused;
@@ -160,7 +160,8 @@ static void statuses_belong_to_the_handshake(void **unused) {
   const nws_error_info *row;
   (void)unused;
   for (size_t i = 0; (row = nws_error_at(i)) != NULL; i++) {
-    const int in_handshake = (row->error <= -10200 && row->error > -10300) ||
+    const int in_handshake = (row->error <= -10200 && row->error > -10250) ||
+                             row->error == NWS_ERROR_TLS_PLAIN ||
                              row->error == NWS_ERROR_HANDSHAKE_TIMEOUT;
     if (in_handshake && !only_a_client_finds(row->error)) {
       assert_in_range(row->http_status, 400, 505);

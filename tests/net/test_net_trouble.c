@@ -12,14 +12,15 @@ static struct {
   int stop; /* stops the server from inside */
 } told;
 
-static void note_trouble(nws_server *server, int error, const char *address,
+static void note_trouble(nws_server *server, const nws_trouble *what,
                          void *user) {
   assert_ptr_equal(user, nws_server_user(server));
   told.calls++;
-  told.error = error;
-  told.has_address = address != NULL;
-  if (address != NULL)
-    copy_text(told.address, sizeof(told.address), address, strlen(address));
+  told.error = what->error;
+  told.has_address = what->address != NULL;
+  if (what->address != NULL)
+    copy_text(told.address, sizeof(told.address), what->address,
+              strlen(what->address));
   if (told.stop)
     nws_server_stop(server, NWS_CLOSE_GOING_AWAY);
 }
