@@ -28,6 +28,7 @@
 #ifndef NWS_NET_H
 #define NWS_NET_H
 
+#include <nws/listener.h>
 #include <nws/nws.h>
 #include <nws/tls.h>
 
@@ -176,14 +177,19 @@ typedef struct nws_server_options {
                             "::" is both families */
   uint16_t port;       /**< 0: any free one, see nws_server_port() */
   unsigned backlog;    /**< 0: 511 */
-  size_t max_peers;    /**< connections at once; more are answered with 503,
-                            or dropped when they are many. 0: 65,536;
-                            SIZE_MAX none */
+  nws_tls *tls;        /**< NULL: no TLS at that address */
+  nws_listener *const *listeners; /**< instead of the address and its TLS:
+                            listener.h; one loop takes each only once. The
+                            array is read during the call, and the server holds
+                            what is in it until it is stopped */
+  size_t listener_count;
+  size_t max_peers; /**< connections at once; more are answered with 503,
+                         or dropped when they are many. 0: 65,536;
+                         SIZE_MAX none */
   const nws_server_policy *policy; /**< NULL: same-host origins, nothing else */
   const nws_conn_config *conn; /**< NULL: defaults. Its `random` and `scratch`
                                     may stay NULL here */
   nws_net_limits limits;
-  nws_tls *tls; /**< NULL: no TLS. Held by the server until it is freed */
   void (*stopped)(nws_server *server, void *user); /**< after
                             nws_server_stop(): all peers are closed, and
                             `server` is freed when this returns */
@@ -199,7 +205,7 @@ typedef struct nws_server_options {
 NWS_API int nws_server_start(nws_loop *loop, const nws_server_options *options,
                              nws_server **server);
 
-/** The port listened on. */
+/** The port listened on; of several listeners, the first one's. */
 NWS_API uint16_t nws_server_port(const nws_server *server);
 
 /** How many peers the server has now, half-open ones included. */
@@ -229,7 +235,8 @@ typedef struct nws_client_options {
   size_t size; /**< sizeof(nws_client_options) */
   const nws_handler *handler;
   void *user;                    /**< what nws_peer_user() gives at first */
-  const char *url;               /**< "ws://host:port/path?query"; copied */
+  const char *url;               /**< "ws://host:port/path?query", wss likewise,
+                                      or "ws+unix:SOCKET:/path?query"; copied */
   const nws_client_offer *offer; /**< subprotocols, headers and so on; its `uri`
                                       is not read. NULL: nothing special */
   const nws_conn_config *conn;   /**< NULL: defaults */
@@ -332,9 +339,9 @@ NWS_API nws_server *nws_peer_server(const nws_peer *peer);
  *  peer. */
 NWS_API nws_str nws_peer_subprotocol(const nws_peer *peer);
 
-/** Writes the address of the other end, "127.0.0.1:4711" or "[::1]:4711", with
- *  a zero byte; in `closed` too. Until a client is connected, the one that it
- *  tries.
+/** Writes the address of the other end, "127.0.0.1:4711", "[::1]:4711", or
+ *  "unix", which has none, with a zero byte; in `closed` too. Until a client is
+ * connected, the one that it tries.
  *  @param cap  room; 64 suffices
  *  @return NWS_OK; NWS_ERROR_BUFFER; UV_ENOTCONN while there is none. */
 NWS_API int nws_peer_address(const nws_peer *peer, char *out, size_t cap);

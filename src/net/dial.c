@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UNIX_SCHEME "ws+unix:"
+#define UNIX_SCHEME_LEN (sizeof(UNIX_SCHEME) - 1)
+#define UNIX_HOST "ws://localhost"
+
 /* --- Attempts --- */
 
 /* Each address gets its share of the time that is left. */
@@ -27,7 +31,9 @@ static int attempt(nws_peer *peer, const struct addrinfo *address) {
   if (rc == NWS_OK) {
     nws__address to;
     memset(&to, 0, sizeof(to));
-    memcpy(&to, address->ai_addr, address->ai_addrlen);
+    /* Of a Unix socket's path only the family is kept. */
+    size_t len = address->ai_addrlen;
+    memcpy(&to, address->ai_addr, len < sizeof(to) ? len : sizeof(to));
     rc = nws__peer_attach(peer, fd, &to);
   }
   return rc;
@@ -96,6 +102,9 @@ static int look_up(nws_peer *peer, const char *host, const char *port) {
 /* Addresses in numbers need no thread to be looked up. */
 static int is_literal(nws__dial *dial, const char *host) {
   struct sockaddr_storage *out = &dial->literal_address;
+  if (dial->literal.ai_addr != NULL) {
+    return 1; /* a Unix socket */
+  }
   int port = dial->uri.port;
   if (uv_ip4_addr(host, port, (struct sockaddr_in *)out) == 0) {
     dial->literal.ai_addrlen = sizeof(struct sockaddr_in);
@@ -129,17 +138,60 @@ static void begin(nws_peer *peer) {
 
 /* --- Options --- */
 
-static int take_url(nws__dial *dial, const char *url) {
-  if (url == NULL) {
-    return NWS_ERROR_ARGUMENT;
+/* "ws+unix:PATH" or "ws+unix:PATH:/TARGET", as npm's ws has it, becomes the
+ * address of PATH, and ws://localhost/TARGET for the handshake. */
+static int take_unix(nws__dial *dial, const char *rest) {
+  struct sockaddr_un *to = (struct sockaddr_un *)&dial->literal_address;
+  char path[NWS__PATH_MAX];
+  size_t len = strcspn(rest, ":");
+  const char *target = rest[len] == ':' ? rest + len + 1 : "/";
+  if (len >= sizeof(path)) {
+    return UV_ENAMETOOLONG;
   }
+  memcpy(path, rest, len);
+  path[len] = '\0';
+  int rc = nws__socket_path(path, to);
+  if (rc != NWS_OK) {
+    return rc == NWS_ERROR_ARGUMENT ? NWS_ERROR_URI_AUTHORITY : rc;
+  }
+  if (*target != '/') {
+    return NWS_ERROR_URI_PATH;
+  }
+  dial->literal.ai_addr = (struct sockaddr *)to;
+  dial->literal.ai_addrlen = sizeof(*to);
+  size_t cap = sizeof(UNIX_HOST) + strlen(target);
+  dial->url = malloc(cap);
+  if (dial->url == NULL) {
+    return NWS_ERROR_MEMORY;
+  }
+  snprintf(dial->url, cap, UNIX_HOST "%s", target);
+  return NWS_OK;
+}
+
+static int copy_url(nws__dial *dial, const char *url) {
   size_t len = strlen(url);
+  if (len >= UNIX_SCHEME_LEN &&
+      memcmp(url, UNIX_SCHEME, UNIX_SCHEME_LEN) == 0) {
+    return take_unix(dial, url + UNIX_SCHEME_LEN);
+  }
   dial->url = malloc(len + 1);
   if (dial->url == NULL) {
     return NWS_ERROR_MEMORY;
   }
   memcpy(dial->url, url, len + 1);
-  int rc = nws_uri_parse(&dial->uri, dial->url, len, NULL);
+  return NWS_OK;
+}
+
+static int take_url(nws__dial *dial, const char *url) {
+  if (url == NULL) {
+    return NWS_ERROR_ARGUMENT;
+  }
+  int rc = copy_url(dial, url);
+  if (rc != NWS_OK) {
+    return rc;
+  }
+  size_t len = strlen(dial->url);
+  rc = nws_uri_parse(&dial->uri, dial->url, len, NULL);
   if (rc != NWS_OK) {
     return rc;
   }
@@ -203,7 +255,7 @@ static int start(nws_loop *loop, nws__setup *setup, nws__dial *dial, void *user,
   if (opening == NULL) {
     return NWS_ERROR_MEMORY;
   }
-  nws_peer *peer = nws__peer_new(loop, setup, NULL);
+  nws_peer *peer = nws__peer_new(loop, setup, NULL, NWS__RESOLVING);
   if (peer == NULL) {
     free(opening);
     return NWS_ERROR_MEMORY;

@@ -1,9 +1,10 @@
 /* listen.c - listening, letting connections in, and stopping.
  */
 #include "net_internal.h"
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define BACKLOG 511
 #define MAX_PEERS ((size_t)65536)
 /* Connections let in per turn of the loop, so that those that are open get
  * theirs. */
@@ -14,9 +15,14 @@
 
 static void on_listen(uv_poll_t *poll, int status, int events);
 
+static void look(nws_server *server) {
+  for (size_t i = 0; i < server->ear_count; i++) {
+    uv_poll_start(&server->ears[i].poll, UV_READABLE, on_listen);
+  }
+}
+
 static void look_again(uv_timer_t *timer) {
-  nws_server *server = timer->data;
-  uv_poll_start(&server->poll, UV_READABLE, on_listen);
+  look(timer->data);
 }
 
 void nws__server_trouble(nws_server *server, int error,
@@ -33,11 +39,13 @@ void nws__server_trouble(nws_server *server, int error,
   server->options.trouble(server, &what, server->options.user);
 }
 
-/* The listening socket stays readable when accept fails: looking away for a
- * moment keeps the loop from spinning. */
+/* A listening socket stays readable when accept fails: looking away for a
+ * moment keeps the loop from spinning. What one lacks the others lack too. */
 static void look_away(nws_server *server, int error) {
   int known = server->trouble == error;
-  uv_poll_stop(&server->poll);
+  for (size_t i = 0; i < server->ear_count; i++) {
+    uv_poll_stop(&server->ears[i].poll);
+  }
   uv_timer_start(&server->timer, look_again, RETRY_MS, 0);
   server->trouble = error;
   if (!known) {
@@ -45,12 +53,15 @@ static void look_away(nws_server *server, int error) {
   }
 }
 
-static void admit(nws_server *server, int fd, const nws__address *from) {
+static void admit(const nws__ear *ear, int fd, const nws__address *from) {
+  nws_server *server = ear->server;
+  nws_tls *tls = nws__listener_tls(ear->listener);
   size_t max = server->options.max_peers;
   int surplus = server->count >= max;
   nws_peer *peer = NULL;
   if (!surplus || server->count - max < NWS__SURPLUS_PEERS) {
-    peer = nws__peer_new(server->loop, &server->setup, server);
+    peer = nws__peer_new(server->loop, &server->setup, server,
+                         tls != NULL ? NWS__SECURING : NWS__SHAKING);
   }
   if (peer == NULL) {
     nws__socket_close(fd);
@@ -67,17 +78,19 @@ static void admit(nws_server *server, int fd, const nws__address *from) {
     nws__peer_die(peer, rc);
   } else if (surplus) {
     nws__server_refuse(peer, UV_EBUSY, 503);
-  } else if (server->options.tls != NULL) {
-    nws__secure_start(peer, server->options.tls, NULL);
+  } else if (tls != NULL) {
+    nws__secure_start(peer, tls, NULL);
   }
   nws__peer_leave(peer);
 }
 
-static void accept_some(nws_server *server) {
+static void accept_some(const nws__ear *ear) {
+  nws_server *server = ear->server;
+  int listener = nws_listener_fd(ear->listener);
   for (int i = 0; i < ACCEPTS && !server->stopping; i++) {
     nws__address from;
     int fd;
-    int rc = nws__socket_accept(server->fd, &from, &fd);
+    int rc = nws__socket_accept(listener, &from, &fd);
     if (rc == UV_EAGAIN) {
       return;
     }
@@ -86,35 +99,24 @@ static void accept_some(nws_server *server) {
       return;
     }
     server->trouble = 0;
-    admit(server, fd, &from);
+    admit(ear, fd, &from);
   }
 }
 
 static void on_listen(uv_poll_t *poll, int status, int events) {
-  nws_server *server = poll->data;
-  nws_loop *loop = server->loop;
+  const nws__ear *ear = poll->data;
+  nws_loop *loop = ear->server->loop;
   (void)events;
   nws__loop_enter(loop);
   if (status < 0) {
-    look_away(server, status);
+    look_away(ear->server, status);
   } else {
-    accept_some(server);
+    accept_some(ear);
   }
   nws__loop_leave(loop);
 }
 
 /* --- Starting --- */
-
-static int parse_address(const char *text, uint16_t port,
-                         struct sockaddr_storage *out) {
-  if (text == NULL) {
-    text = "127.0.0.1";
-  }
-  if (uv_ip4_addr(text, port, (struct sockaddr_in *)out) == 0) {
-    return NWS_OK;
-  }
-  return uv_ip6_addr(text, port, (struct sockaddr_in6 *)out);
-}
 
 static int take_options(nws_server *server, const nws_server_options *given) {
   nws_server_options *options = &server->options;
@@ -122,14 +124,8 @@ static int take_options(nws_server *server, const nws_server_options *given) {
   if (rc != NWS_OK) {
     return rc;
   }
-  if (options->tls != NULL && !nws__tls_serves(options->tls)) {
-    return NWS_ERROR_TLS_CONFIG; /* no certificate to show */
-  }
   if (options->max_peers == 0) {
     options->max_peers = MAX_PEERS;
-  }
-  if (options->backlog == 0 || options->backlog > INT32_MAX) {
-    options->backlog = BACKLOG;
   }
   const nws_server_policy *policy = options->policy;
   size_t extensions = policy == NULL ? 0 : policy->extension_count;
@@ -137,25 +133,67 @@ static int take_options(nws_server *server, const nws_server_options *given) {
                          options->conn, &options->limits, extensions);
 }
 
-static int listen_on(nws_server *server) {
-  const nws_server_options *options = &server->options;
-  struct sockaddr_storage address;
-  int rc = parse_address(options->address, options->port, &address);
+/* The one listener of a server that was given an address. */
+static int open_own(const nws_server_options *options, nws_listener **out) {
+  nws_listener_options how = {
+      .size = sizeof(how), .tls = options->tls, .backlog = options->backlog};
+  char where[INET6_ADDRSTRLEN + sizeof("[]:65535")];
+  const char *host = options->address;
+  if (host == NULL) {
+    host = "127.0.0.1";
+  }
+  int six = strchr(host, ':') != NULL;
+  int n = snprintf(where, sizeof(where), "%s%s%s:%u", six ? "[" : "", host,
+                   six ? "]" : "", (unsigned)options->port);
+  if (n < 0 || (size_t)n >= sizeof(where)) {
+    return UV_EINVAL;
+  }
+  int rc = nws_listener_open(where, &how, out);
+  return rc == NWS_ERROR_ARGUMENT ? UV_EINVAL : rc;
+}
+
+static int add_ear(nws_server *server, nws_listener *listener) {
+  nws__ear *ear = &server->ears[server->ear_count];
+  int fd = nws_listener_fd(listener);
+  int rc = uv_poll_init(server->loop->uv, &ear->poll, fd);
   if (rc != 0) {
     return rc;
   }
-  rc = nws__socket_listen((struct sockaddr *)&address, (int)options->backlog,
-                          &server->fd);
-  if (rc != NWS_OK) {
-    return rc;
+  ear->poll.data = ear;
+  ear->server = server;
+  ear->listener = nws__listener_hold(listener);
+  server->ear_count++;
+  server->handles++;
+  return uv_poll_start(&ear->poll, UV_READABLE, on_listen);
+}
+
+static int listen_on(nws_server *server, nws_listener *const *listeners,
+                     size_t count) {
+  server->ears = calloc(count, sizeof(*server->ears));
+  if (server->ears == NULL) {
+    return NWS_ERROR_MEMORY;
   }
-  rc = nws__socket_port(server->fd, &server->port);
+  server->port = nws_listener_port(listeners[0]);
+  for (size_t i = 0; i < count; i++) {
+    int rc = add_ear(server, listeners[i]);
+    if (rc != NWS_OK) {
+      return rc;
+    }
+  }
+  return NWS_OK;
+}
+
+static int start_listening(nws_server *server) {
+  const nws_server_options *options = &server->options;
+  nws_listener *own = NULL;
+  if (options->listener_count > 0) {
+    return listen_on(server, options->listeners, options->listener_count);
+  }
+  int rc = open_own(options, &own);
   if (rc == NWS_OK) {
-    rc = uv_poll_init(server->loop->uv, &server->poll, server->fd);
+    rc = listen_on(server, &own, 1);
   }
-  if (rc != NWS_OK) {
-    nws__socket_close(server->fd);
-  }
+  nws_listener_drop(own);
   return rc;
 }
 
@@ -174,19 +212,22 @@ int nws_server_start(nws_loop *loop, const nws_server_options *options,
   server->loop = loop;
   int rc = take_options(server, options);
   if (rc == NWS_OK) {
-    rc = listen_on(server);
+    rc = start_listening(server);
   }
-  if (rc != NWS_OK) {
+  if (rc != NWS_OK && server->handles == 0) {
+    free(server->ears);
     free(server);
     return rc;
   }
-  nws__tls_keep(server->options.tls);
-  server->poll.data = server;
   uv_timer_init(loop->uv, &server->timer);
   server->timer.data = server;
-  server->handles = 2;
-  uv_poll_start(&server->poll, UV_READABLE, on_listen);
+  server->handles++;
   nws__loop_hold(loop);
+  if (rc != NWS_OK) { /* some listeners of several: the loop closes them */
+    server->options.stopped = NULL;
+    nws_server_stop(server, NWS_CLOSE_GOING_AWAY);
+    return rc;
+  }
   *out = server;
   return NWS_OK;
 }
@@ -219,13 +260,21 @@ void nws_server_each(nws_server *server,
 
 /* --- Stopping --- */
 
-static void on_closed(uv_handle_t *handle) {
-  nws_server *server = handle->data;
+static void handle_closed(nws_server *server) {
   nws_loop *loop = server->loop;
   nws__loop_enter(loop);
   server->handles--;
   nws__server_settle(server);
   nws__loop_leave(loop);
+}
+
+static void on_closed(uv_handle_t *handle) {
+  handle_closed(handle->data);
+}
+
+static void on_ear_closed(uv_handle_t *handle) {
+  const nws__ear *ear = handle->data;
+  handle_closed(ear->server);
 }
 
 /* Frees the server once it is stopped and nothing belongs to it any more. */
@@ -243,7 +292,7 @@ void nws__server_settle(nws_server *server) {
   if (server->options.stopped != NULL) {
     server->options.stopped(server, server->options.user);
   }
-  nws_tls_drop(server->options.tls);
+  free(server->ears);
   free(server);
   nws__loop_release(loop);
 }
@@ -258,8 +307,12 @@ static void on_overdue(uv_timer_t *timer) {
 /* Peers with a lot to read still, however diligent, do not hold it up. */
 static void start_stopping(nws_server *server) {
   uint64_t limit = nws__setup_close_ns(&server->setup);
-  uv_close((uv_handle_t *)&server->poll, on_closed);
-  nws__socket_close(server->fd);
+  for (size_t i = 0; i < server->ear_count; i++) {
+    nws__ear *ear = &server->ears[i];
+    uv_close((uv_handle_t *)&ear->poll, on_ear_closed);
+    nws_listener_drop(ear->listener);
+    ear->listener = NULL;
+  }
   uv_timer_stop(&server->timer);
   if (limit != NWS_NEVER) {
     uv_update_time(server->loop->uv); /* lest it be cut short */

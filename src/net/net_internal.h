@@ -19,6 +19,7 @@
 #endif
 
 #include <nws/net.h>
+#include <sys/un.h>
 #include <uv.h>
 
 /* What one read takes at most, and the gather buffer that its answers go to. */
@@ -47,6 +48,23 @@ typedef union nws__address {
   struct sockaddr_in four;
   struct sockaddr_in6 six;
 } nws__address;
+
+/* What a socket of ours can be bound or connected to. */
+typedef union nws__local {
+  struct sockaddr any;
+  nws__address ip;
+  struct sockaddr_un local;
+} nws__local;
+
+/* The longest path of a Unix socket. */
+#define NWS__PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
+
+/* A file that we have made, so that no other is removed. */
+typedef struct nws__file {
+  int made;
+  uint64_t device;
+  uint64_t number;
+} nws__file;
 
 /* --- Configuration --- */
 
@@ -220,8 +238,16 @@ struct nws_loop {
 
 /* --- Server --- */
 
+/* A listener, as one server has it. */
+typedef struct nws__ear {
+  uv_poll_t poll;
+  nws_server *server;
+  nws_listener *listener; /* held; NULL once the server is stopping */
+} nws__ear;
+
 struct nws_server {
-  uv_poll_t poll;   /* the listening socket */
+  nws__ear *ears; /* owned */
+  size_t ear_count;
   uv_timer_t timer; /* looks again after descriptors ran out; once it is
                        stopping: drops what is left */
   nws_loop *loop;
@@ -229,11 +255,10 @@ struct nws_server {
   nws_server_options options;
   nws_peer *first;
   size_t count;
-  int fd;
   uint16_t port;
   int trouble; /* why connections could not be taken; told already */
   uint8_t stopping;
-  uint8_t handles;
+  size_t handles;
 };
 
 /* loop.c */
@@ -269,7 +294,13 @@ void nws__silence_handshake(nws_peer *peer);
 int nws__silence_judge(nws_peer *peer, int due);
 
 /* socket_unix.c: all give 0 or more, or a UV_… error */
-int nws__socket_listen(const struct sockaddr *address, int backlog, int *out);
+int nws__socket_listen(const nws__local *local,
+                       const nws_listener_options *options, nws__file *file,
+                       int *out);
+int nws__socket_adopt(int fd);
+int nws__socket_local(int fd, nws__local *out);
+int nws__socket_path(const char *path, struct sockaddr_un *out);
+void nws__file_remove(const char *path, const nws__file *file);
 int nws__socket_accept(int listener, nws__address *from, int *out);
 int nws__socket_connect(const struct sockaddr *address, socklen_t len,
                         int *out);
@@ -289,7 +320,8 @@ int nws__queue_write(nws_peer *peer);
 void nws__queue_drop(nws_loop *loop, nws__queue *queue);
 
 /* peer.c */
-nws_peer *nws__peer_new(nws_loop *loop, nws__setup *setup, nws_server *server);
+nws_peer *nws__peer_new(nws_loop *loop, nws__setup *setup, nws_server *server,
+                        nws__peer_state state);
 void nws__peer_enter(nws_peer *peer, nws__peer_state state);
 int nws__peer_attach(nws_peer *peer, int fd, const nws__address *address);
 void nws__peer_detach(nws_peer *peer);
@@ -317,6 +349,10 @@ size_t nws__peer_write(nws_peer *peer);
 void nws__peer_owe(nws_peer *peer);
 void nws__peer_level(nws_peer *peer, size_t written);
 int nws__peer_say_close(nws_peer *peer, unsigned code, nws_str reason);
+
+/* listener.c */
+nws_listener *nws__listener_hold(nws_listener *listener);
+nws_tls *nws__listener_tls(const nws_listener *listener);
 
 /* tls_context.c */
 nws_tls *nws__tls_keep(nws_tls *tls);

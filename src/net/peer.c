@@ -80,7 +80,8 @@ static void unlink_from(nws_server *server, nws_peer *peer) {
   server->count--;
 }
 
-nws_peer *nws__peer_new(nws_loop *loop, nws__setup *setup, nws_server *server) {
+nws_peer *nws__peer_new(nws_loop *loop, nws__setup *setup, nws_server *server,
+                        nws__peer_state state) {
   nws_peer *peer = calloc(1, sizeof(*peer));
   if (peer == NULL) {
     return NULL;
@@ -93,9 +94,8 @@ nws_peer *nws__peer_new(nws_loop *loop, nws__setup *setup, nws_server *server) {
   peer->setup = setup;
   peer->server = server;
   peer->fd = -1;
-  peer->state = NWS__RESOLVING;
+  peer->state = (uint8_t)state;
   if (server != NULL) {
-    peer->state = server->options.tls != NULL ? NWS__SECURING : NWS__SHAKING;
     link_to(server, peer);
   }
   nws__loop_hold(loop);

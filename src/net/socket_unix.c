@@ -1,5 +1,5 @@
-/* socket_unix.c - TCP sockets of Linux and the BSDs. Another system gets a file
- * of its own.
+/* socket_unix.c - sockets of Linux and the BSDs, once they are there. Another
+ * system gets a file of its own.
  *
  * All sockets are non-blocking and close on exec; none of these calls raises
  * SIGPIPE.
@@ -41,41 +41,12 @@ static void no_delay(int fd) {
   (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-static socklen_t address_len(const struct sockaddr *address) {
-  return address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                        : sizeof(struct sockaddr_in);
-}
-
-int nws__socket_listen(const struct sockaddr *address, int backlog, int *out) {
-  int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  int fd = socket(address->sa_family, type, 0);
-  if (fd < 0) {
-    return failure();
-  }
-  int on = 1;
-  int off = 0;
-  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0) {
-    return failure_close(fd);
-  }
-  if (address->sa_family == AF_INET6 &&
-      setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) != 0) {
-    return failure_close(fd);
-  }
-  if (bind(fd, address, address_len(address)) != 0) {
-    return failure_close(fd);
-  }
-  if (listen(fd, backlog) != 0) {
-    return failure_close(fd);
-  }
-  *out = fd;
-  return NWS_OK;
-}
-
 int nws__socket_accept(int listener, nws__address *from, int *out) {
   int fd;
   socklen_t len;
   do {
     len = sizeof(*from);
+    memset(from, 0, sizeof(*from));
     fd = accept4(listener, &from->any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
   } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
   if (fd < 0) {
@@ -154,7 +125,8 @@ long nws__socket_send(int fd, const uv_buf_t *bufs, unsigned count) {
  * it does not say. */
 size_t nws__socket_unsent(int fd) {
   int len = 0;
-  if (ioctl(fd, UNSENT, &len) != 0 || len < 0) {
+  if ((ioctl(fd, UNSENT, &len) != 0 && ioctl(fd, TIOCOUTQ, &len) != 0) ||
+      len < 0) {
     return 0;
   }
   return (size_t)len;
@@ -203,6 +175,10 @@ static int host_of(const nws__address *address, int *brackets, char *out,
 int nws__socket_name(const nws__address *address, char *out, size_t cap) {
   char host[INET6_ADDRSTRLEN];
   int brackets;
+  if (address->any.sa_family == AF_UNIX) {
+    int len = snprintf(out, cap, "unix");
+    return (size_t)len >= cap ? NWS_ERROR_BUFFER : NWS_OK;
+  }
   int rc = host_of(address, &brackets, host, sizeof(host));
   if (rc != 0) {
     return rc;
