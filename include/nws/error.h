@@ -115,6 +115,9 @@ typedef enum nws_error {
   NWS_ERROR_TLS_PLAIN = -10254, /**< plain HTTP on a port for TLS */
   NWS_ERROR_TLS_CUT = -10255,   /**< the stream was cut: no close_notify */
 
+  /* Proxies in front of a server. */
+  NWS_ERROR_PROXY_HEADER = -10257, /**< no valid header of the PROXY protocol */
+
   /* URI */
   NWS_ERROR_URI_SCHEME = -10300,    /**< neither ws nor wss */
   NWS_ERROR_URI_AUTHORITY = -10301, /**< malformed host */

@@ -39,15 +39,20 @@ typedef struct nws_listener nws_listener;
 
 /** What is special about a listener; everything may be 0 but `size`. */
 typedef struct nws_listener_options {
-  size_t size;        /**< sizeof(nws_listener_options) */
-  nws_tls *tls;       /**< connections speak TLS; held by the listener. NULL:
-                           they do not */
-  unsigned backlog;   /**< connections that may wait to be taken; 0: 511 */
-  uint8_t v6_only;    /**< 1: "[::]" takes no IPv4 connections */
-  uint8_t reuse_port; /**< 1: other listeners, of the same user, may have the
-                           same address and port */
-  unsigned mode;      /**< of a Unix socket's file, such as 0660; 0: as umask
-                           has it */
+  size_t size;          /**< sizeof(nws_listener_options) */
+  nws_tls *tls;         /**< connections speak TLS; held by the listener. NULL:
+                             they do not */
+  unsigned backlog;     /**< connections that may wait to be taken; 0: 511 */
+  uint8_t v6_only;      /**< 1: "[::]" takes no IPv4 connections */
+  uint8_t reuse_port;   /**< 1: other listeners, of the same user, may have the
+                             same address and port */
+  uint8_t proxy_header; /**< 1: each connection begins with a header of the
+                           PROXY protocol, version 1 or 2, in front of TLS, and
+                           comes from where that says, as nws_peer_address()
+                           then has it. Only proxies may be able to connect
+                           here: whoever can tells you what he likes */
+  unsigned mode;        /**< of a Unix socket's file, such as 0660; 0: as umask
+                             has it */
 } nws_listener_options;
 
 /** Opens a socket and listens.
@@ -68,7 +73,7 @@ NWS_API int nws_listener_open(const char *where,
  *  from another process.
  *  @param fd       becomes the listener's, and is closed with it, unless there
  *                  is an error
- *  @param options  only `tls` counts; NULL for none
+ *  @param options  only `tls` and `proxy_header` count; NULL for none
  *  @return NWS_OK; NWS_ERROR_ARGUMENT (no stream socket that listens);
  *          NWS_ERROR_MEMORY; NWS_ERROR_TLS_CONFIG; UV_…. */
 NWS_API int nws_listener_adopt(int fd, const nws_listener_options *options,

@@ -236,6 +236,10 @@ static const nws_error_info table[] = {
          "TLS ended without close_notify: the end may be missing",
          "RFC 8446 6.1", 0, 0),
 
+    PEER(NWS_ERROR_PROXY_HEADER, "proxy_header",
+         "the connection does not begin with a header of the PROXY protocol",
+         "", 0, 0),
+
     USAGE(NWS_ERROR_URI_SCHEME, "uri_scheme",
           "the URI's scheme is neither ws nor wss", "RFC 6455 3"),
     USAGE(NWS_ERROR_URI_AUTHORITY, "uri_authority",

@@ -53,15 +53,38 @@ static void look_away(nws_server *server, int error) {
   }
 }
 
+/* What is to come first on a new connection. */
+static nws__peer_state first_state(const nws_listener *listener) {
+  if (nws__listener_proxied(listener)) {
+    return NWS__PROXIED;
+  }
+  return nws__listener_tls(listener) != NULL ? NWS__SECURING : NWS__SHAKING;
+}
+
+/* Starts with what is to come first. Behind a proxy's header TLS begins when
+ * the listener may be gone. */
+static int begin(nws_peer *peer, const nws_listener *listener) {
+  nws_tls *tls = nws__listener_tls(listener);
+  if (peer->state == NWS__PROXIED) {
+    nws__opening *opening = nws__peer_opening(peer);
+    if (opening == NULL) {
+      return NWS_ERROR_MEMORY;
+    }
+    opening->tls = nws__tls_keep(tls);
+  } else if (peer->state == NWS__SECURING) {
+    nws__secure_start(peer, tls, NULL);
+  }
+  return NWS_OK;
+}
+
 static void admit(const nws__ear *ear, int fd, const nws__address *from) {
   nws_server *server = ear->server;
-  nws_tls *tls = nws__listener_tls(ear->listener);
   size_t max = server->options.max_peers;
   int surplus = server->count >= max;
   nws_peer *peer = NULL;
   if (!surplus || server->count - max < NWS__SURPLUS_PEERS) {
     peer = nws__peer_new(server->loop, &server->setup, server,
-                         tls != NULL ? NWS__SECURING : NWS__SHAKING);
+                         first_state(ear->listener));
   }
   if (peer == NULL) {
     nws__socket_close(fd);
@@ -74,12 +97,13 @@ static void admit(const nws__ear *ear, int fd, const nws__address *from) {
   peer->flags |= NWS__BUSY;
   nws__timer_in(peer, nws__setup_handshake_ns(&server->setup));
   int rc = nws__peer_attach(peer, fd, from);
+  if (rc == NWS_OK && surplus) {
+    nws__server_refuse(peer, UV_EBUSY, 503);
+  } else if (rc == NWS_OK) {
+    rc = begin(peer, ear->listener);
+  }
   if (rc != NWS_OK) {
     nws__peer_die(peer, rc);
-  } else if (surplus) {
-    nws__server_refuse(peer, UV_EBUSY, 503);
-  } else if (tls != NULL) {
-    nws__secure_start(peer, tls, NULL);
   }
   nws__peer_leave(peer);
 }

@@ -19,6 +19,7 @@ struct nws_listener {
   int fd;
   uint16_t port;
   nws_tls *tls;
+  int proxied;
   nws__file file; /* of a Unix socket that we have made */
   char name[sizeof(UNIX_PREFIX) + NWS__PATH_MAX];
 };
@@ -35,7 +36,8 @@ static int take_options(nws_listener_options *out,
   if (out->tls != NULL && !nws__tls_serves(out->tls)) {
     return NWS_ERROR_TLS_CONFIG; /* no certificate to show */
   }
-  if (out->v6_only > 1 || out->reuse_port > 1 || out->mode > 0777) {
+  if (out->v6_only > 1 || out->reuse_port > 1 || out->proxy_header > 1 ||
+      out->mode > 0777) {
     return NWS_ERROR_ARGUMENT;
   }
   if (out->backlog == 0 || out->backlog > INT32_MAX) {
@@ -77,6 +79,7 @@ static int wrap(int fd, const nws__file *file,
     return rc;
   }
   listener->tls = nws__tls_keep(options->tls);
+  listener->proxied = options->proxy_header;
   listener->file = *file;
   *out = listener;
   return NWS_OK;
@@ -232,6 +235,10 @@ void nws_listener_keep_file(nws_listener *listener) {
 
 nws_tls *nws__listener_tls(const nws_listener *listener) {
   return listener->tls;
+}
+
+int nws__listener_proxied(const nws_listener *listener) {
+  return listener->proxied;
 }
 
 /* --- Questions --- */

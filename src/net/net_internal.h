@@ -97,6 +97,7 @@ typedef struct nws__queue {
 typedef enum nws__peer_state {
   NWS__RESOLVING,  /* client: the name is being looked up */
   NWS__CONNECTING, /* client: TCP is connecting to one of the addresses */
+  NWS__PROXIED,    /* server: what a proxy says first is awaited */
   NWS__SECURING,   /* the TLS handshake is under way */
   NWS__SHAKING,    /* the other end's HTTP head is awaited */
   NWS__DECIDING,   /* server: the application's answer is awaited */
@@ -165,7 +166,8 @@ typedef struct nws__opening {
   int rest_owned; /* 1: from malloc; 0: in the loop's receive buffer */
   int error;      /* server: why it is not a handshake that is wanted */
   nws_server_handshake *request; /* server; owned */
-  nws__dial *dial;               /* client; owned */
+  nws_tls *tls;    /* server: held for what follows a proxy's header */
+  nws__dial *dial; /* client; owned */
 } nws__opening;
 
 /* Kept for `closed`. */
@@ -306,6 +308,7 @@ int nws__socket_connect(const struct sockaddr *address, socklen_t len,
                         int *out);
 int nws__socket_error(int fd);
 long nws__socket_receive(int fd, void *out, size_t cap);
+long nws__socket_peek(int fd, void *out, size_t cap);
 long nws__socket_send(int fd, const uv_buf_t *bufs, unsigned count);
 size_t nws__socket_unsent(int fd);
 void nws__socket_shut(int fd);
@@ -353,6 +356,12 @@ int nws__peer_say_close(nws_peer *peer, unsigned code, nws_str reason);
 /* listener.c */
 nws_listener *nws__listener_hold(nws_listener *listener);
 nws_tls *nws__listener_tls(const nws_listener *listener);
+int nws__listener_proxied(const nws_listener *listener);
+
+/* proxy_header.c */
+int nws__proxy_header(const uint8_t *data, size_t len, size_t *used,
+                      nws__address *from);
+void nws__proxied_read(nws_peer *peer);
 
 /* tls_context.c */
 nws_tls *nws__tls_keep(nws_tls *tls);

@@ -6,7 +6,8 @@
  *                                            +-> deciding ------+    (server)
  *                                            +-> refused -> dead     (client)
  *
- * Without TLS `securing` is left out. Any state may become dead. `closing` is
+ * Without TLS `securing` is left out; `proxied` comes before it where a proxy
+ * tells of the client. Any state may become dead. `closing` is
  * the orderly end of TCP: what was said leaves, our side is shut, and what
  * still comes is discarded until the other side shuts too, so that no RST
  * overtakes the last frame or response.
@@ -36,6 +37,7 @@ static int may_follow(unsigned from, unsigned to) {
   static const uint16_t transitions[] = {
       [NWS__RESOLVING] = TO(NWS__CONNECTING),
       [NWS__CONNECTING] = TO(NWS__SECURING) | TO(NWS__SHAKING),
+      [NWS__PROXIED] = TO(NWS__SECURING) | TO(NWS__SHAKING),
       [NWS__SECURING] = TO(NWS__SHAKING),
       [NWS__SHAKING] = TO(NWS__DECIDING) | TO(NWS__REFUSED) | TO(NWS__OPEN) |
                        TO(NWS__CLOSING),
@@ -285,6 +287,7 @@ static void free_opening(nws_peer *peer) {
   }
   free(opening->head);
   free(opening->request);
+  nws_tls_drop(opening->tls);
   if (opening->dial != NULL) {
     nws__client_free(opening->dial);
   }

@@ -13,6 +13,7 @@ int nws__peer_reads(const nws_peer *peer) {
     return 0;
   }
   switch (peer->state) {
+  case NWS__PROXIED:
   case NWS__SHAKING:
   case NWS__REFUSED:
   case NWS__CLOSING:
@@ -271,6 +272,10 @@ static void dispatch(nws_peer *peer, uint8_t *data, size_t len) {
 }
 
 void nws__peer_read(nws_peer *peer) {
+  if (peer->state == NWS__PROXIED) {
+    nws__proxied_read(peer);
+    return;
+  }
   int whole = peer->state == NWS__OPEN || peer->state == NWS__CLOSING;
   size_t cap = whole ? NWS__RECEIVE_LEN : NWS__HEAD_READ_LEN;
   uint8_t *data = peer->loop->receive;

@@ -51,7 +51,8 @@ static int say(nws_peer *peer, const nws_rejection *why) {
  * `status` 0 takes it from the error. */
 void nws__server_refuse(nws_peer *peer, int error, unsigned status) {
   char body[256];
-  if (peer->state == NWS__SECURING) { /* there is no way to say so */
+  if (peer->state == NWS__PROXIED || peer->state == NWS__SECURING) {
+    /* There is no way to say so. */
     nws__peer_die(peer, error);
     return;
   }

@@ -84,16 +84,25 @@ int nws__socket_error(int fd) {
   return error == 0 ? 0 : uv_translate_sys_error(error);
 }
 
-/* Bytes received, 0 at the end, UV_EAGAIN when there are none. */
-long nws__socket_receive(int fd, void *out, size_t cap) {
+static long receive(int fd, void *out, size_t cap, int flags) {
   ssize_t len;
   do {
-    len = recv(fd, out, cap, 0);
+    len = recv(fd, out, cap, flags);
   } while (len < 0 && errno == EINTR);
   if (len >= 0) {
     return (long)len;
   }
   return errno == EAGAIN || errno == EWOULDBLOCK ? UV_EAGAIN : failure();
+}
+
+/* Bytes received, 0 at the end, UV_EAGAIN when there are none. */
+long nws__socket_receive(int fd, void *out, size_t cap) {
+  return receive(fd, out, cap, 0);
+}
+
+/* The same, but they stay in the socket. */
+long nws__socket_peek(int fd, void *out, size_t cap) {
+  return receive(fd, out, cap, MSG_PEEK);
 }
 
 /* Bytes sent, UV_EAGAIN when the socket is full. On Unix a uv_buf_t is laid out
