@@ -238,7 +238,7 @@ static const nws_error_info table[] = {
 
     PEER(NWS_ERROR_PROXY_HEADER, "proxy_header",
          "the connection does not begin with a header of the PROXY protocol",
-         "", 0, 0),
+         "PROXY protocol 2", 0, 0),
 
     USAGE(NWS_ERROR_URI_SCHEME, "uri_scheme",
           "the URI's scheme is neither ws nor wss", "RFC 6455 3"),

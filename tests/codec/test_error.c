@@ -197,7 +197,8 @@ static void texts_are_fit_to_print(void **unused) {
     const size_t len = strlen(row->text);
     assert_in_range(len, 1, NWS_CLOSE_REASON_MAX);
     assert_true(row->text[len - 1] != '.');
-    assert_true(row->rule[0] == '\0' || strncmp(row->rule, "RFC ", 4) == 0);
+    assert_true(row->rule[0] == '\0' || strncmp(row->rule, "RFC ", 4) == 0 ||
+                strncmp(row->rule, "PROXY protocol ", 15) == 0);
     assert_true(row->kind != NWS_ERROR_KIND_PEER || row->rule[0] != '\0');
     for (size_t j = 0; j < i; j++) {
       other = nws_error_at(j);
