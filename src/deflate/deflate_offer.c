@@ -23,15 +23,17 @@ enum { BITS_MAX = 15 };
 
 /* --- Reading --- */
 
-/* RFC 7692 7.1.2: 8 to 15, in decimal and without leading zeros; it may stand
- * in quotes (RFC 6455 9.1), and then with backslashes. */
+/* RFC 7692 7.1.2: 8 to 15, in decimal and without leading zeros. RFC 6455 9.1
+ * lets any value stand in quotes. A number needs none and nobody sends them, so
+ * they are taken as a sign that something is amiss: to decline an offer is
+ * always allowed, and costs compression only. */
 static int read_bits(const nws_extension_param *param, unsigned *bits) {
   unsigned value = 0;
+  if (param->quoted) {
+    return 0;
+  }
   for (size_t i = 0; i < param->value.len; i++) {
     const char c = param->value.ptr[i];
-    if (param->escaped && c == '\\') {
-      continue;
-    }
     if (c < '0' || c > '9' || (c == '0' && value == 0) || value > BITS_MAX) {
       return 0;
     }

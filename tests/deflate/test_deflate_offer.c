@@ -123,10 +123,7 @@ static const struct {
     {"rn insist", PD, PD CN, "rn sw15 rw15"},
     {"budget", PD, PD CN SW "=12", "rn sw12 rw15"},
     {"budget", PD CW, PD SW "=12" CW "=12", "sw12 rw12"},
-    /* Quotes, white space, case. */
-    {"", PD SW "=\"10\"", PD SW "=10", "sw10 rw15"},
-    {"", PD SW "=\"1\\0\"", PD SW "=10", "sw10 rw15"},
-    {"", PD SW "=\"\\8\"", PD SW "=8", "sw8 rw15"},
+    /* White space, case. */
     {"", PD " ;  Server_Max_Window_Bits = 11", PD SW "=11", "sw11 rw15"},
     /* What is wrong is declined, and the next offer looked at. */
     {"", PD SW, "-", "-"},
@@ -141,7 +138,15 @@ static const struct {
     {"", PD SW "=+9", "-", "-"},
     {"", PD SW "=9a", "-", "-"},
     {"", PD SW "=a", "-", "-"},
+    /* Quotes are well-formed (RFC 6455 9.1), but no number needs them. */
+    {"", PD SW "=\"10\"", "-", "-"},
+    {"", PD SW "=\"15\"", "-", "-"},
+    {"", PD SW "=\"1\\0\"", "-", "-"},
+    {"", PD SW "=\"\\8\"", "-", "-"},
     {"", PD SW "=\"08\"", "-", "-"},
+    {"", PD CW "=\"10\"", "-", "-"},
+    {"", PD SN "=\"\\1\"", "-", "-"},
+    {"", PD SW "=\"10\", " PD CW, PD, "sw15 rw15"},
     {"", PD CW "=7", "-", "-"},
     {"", PD CW "=16", "-", "-"},
     {"", PD CW "=08", "-", "-"},
@@ -230,7 +235,7 @@ static const struct {
     {"", PD SW "=8", "sw15 rw8"},
     {"", PD SW "=15", "sw15 rw15"},
     {"", PD CW "=8", "sw8 rw15"},
-    {"", PD CW "=12" SW "=\"9\"", "sw12 rw9"},
+    {"", PD CW "=12" SW "=9", "sw12 rw9"},
     {"", PD CW "=15", "sw15 rw15"},
     /* Not more than was offered. */
     {"sw10", PD, "sw10 rw15"},
@@ -258,6 +263,8 @@ static const struct {
     {"", PD SW "=7", BAD},
     {"", PD SW "=16", BAD},
     {"", PD SW "=08", BAD},
+    {"", PD SW "=\"9\"", BAD},
+    {"", PD CW "=\"15\"", BAD},
     {"", PD CW "=7", BAD},
     {"", PD CW "=1000", BAD},
     {"", PD SN "=1", BAD},
