@@ -138,8 +138,11 @@ typedef struct nws_deflate_config {
   size_t memory_budget; /**< bytes that one connection may hold in the end: the
                              window bits and mem_level left 0 become the
                              largest that fit, and when none do there is no
-                             takeover (a server imposes that, too, on clients
-                             that cannot limit their window). 0: no budget */
+                             takeover. Of a peer that does not limit its window
+                             no takeover is asked instead, and where it does
+                             not agree to either there is no compression. What
+                             a connection has anyway, some 150 bytes, is held
+                             whatever the budget. 0: no budget */
   size_t max_idle;      /**< states for no takeover that are kept for the next
                              message, of each kind; 0: 4 */
 

@@ -118,13 +118,15 @@ static int cost_of(const nws_deflate_config *config, size_t *bytes) {
 }
 
 /* A configuration with windows of `bits` where it leaves them open, and with a
- * mem_level as zlib pairs it with them. */
+ * mem_level as zlib pairs it with them. A direction without takeover holds
+ * nothing whatever its window. */
 static void size_for(const nws_deflate_config *config, unsigned bits,
                      nws_deflate_config *sized) {
+  const unsigned send_bits = config->send_no_takeover ? 15 : bits;
   *sized = *config;
-  set_u8(&sized->send_window_bits, bits);
-  set_u8(&sized->receive_window_bits, bits);
-  set_u8(&sized->mem_level, bits > 8 ? bits - 7 : 1);
+  set_u8(&sized->send_window_bits, send_bits);
+  set_u8(&sized->receive_window_bits, config->receive_no_takeover ? 15 : bits);
+  set_u8(&sized->mem_level, send_bits > 8 ? send_bits - 7 : 1);
   fill_in(sized);
 }
 

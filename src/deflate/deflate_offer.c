@@ -142,10 +142,29 @@ static void put_element(writer *w, const element *it) {
 
 /* --- Client --- */
 
+/* What is asked of the server's messages, in the first offer and in the second
+ * if there is one. */
+static void ask_first(const nws_deflate_config *config, element *it) {
+  it->server_no_takeover = config->receive_no_takeover;
+  it->server_has_bits = config->receive_window_bits < BITS_MAX;
+  it->server_bits = config->receive_window_bits;
+}
+
+/* Without a budget, what is asked is no condition. With one, a server that will
+ * not limit its window can still go without takeover. */
+static int ask_second(const nws_deflate_config *config, element *it) {
+  const int has_budget = config->memory_budget > 0;
+  if (config->insist || (!it->server_no_takeover && !it->server_has_bits) ||
+      (it->server_no_takeover && has_budget)) {
+    return 0;
+  }
+  it->server_no_takeover = has_budget;
+  it->server_has_bits = 0;
+  return 1;
+}
+
 /* A client always says that it can limit its window, and what it does limit of
- * its own: hints that leave the server free (RFC 7692 7.1.1.2, 7.1.2.2). What
- * it asks of the server is asked once, and unless it insists left away in a
- * second offer. */
+ * its own: hints that leave the server free (RFC 7692 7.1.1.2, 7.1.2.2). */
 int nws__deflate_offer(const nws_extension *ext, char *out, size_t cap) {
   const nws_deflate_pool *pool = nws__deflate_pool_of(ext);
   const nws_deflate_config *config;
@@ -159,18 +178,10 @@ int nws__deflate_offer(const nws_extension *ext, char *out, size_t cap) {
   it.client_has_bits = 1;
   it.client_bits =
       config->send_window_bits < BITS_MAX ? config->send_window_bits : 0;
-  if (config->receive_no_takeover || config->receive_window_bits < BITS_MAX) {
-    it.server_no_takeover = config->receive_no_takeover;
-    it.server_has_bits = config->receive_window_bits < BITS_MAX;
-    it.server_bits = config->receive_window_bits;
-    put_element(&w, &it);
-    it.server_no_takeover = 0;
-    it.server_has_bits = 0;
-    if (!config->insist) {
-      put(&w, ", ");
-      put_element(&w, &it);
-    }
-  } else {
+  ask_first(config, &it);
+  put_element(&w, &it);
+  if (ask_second(config, &it)) {
+    put(&w, ", ");
     put_element(&w, &it);
   }
   return w.len <= cap ? (int)w.len : NWS_ERROR_BUFFER;
@@ -187,6 +198,21 @@ static int agree(nws_deflate_pool *pool, const nws_deflate_params *params,
   return *state != NULL ? NWS_OK : NWS_ERROR_MEMORY;
 }
 
+/* RFC 7692 7.1.1.1, 7.1.2.1: a server that accepts what was asked of it says
+ * so. Whether it is enough depends on what was offered. */
+static int is_enough(const nws_deflate_config *config,
+                     const nws_deflate_params *params) {
+  const int is_alone =
+      params->receive_no_takeover >= config->receive_no_takeover;
+  const int is_small =
+      params->receive_window_bits <= config->receive_window_bits;
+  if (config->insist) {
+    return is_alone && is_small;
+  }
+  return config->memory_budget == 0 || params->receive_no_takeover ||
+         (is_alone && is_small);
+}
+
 int nws__deflate_confirm(const nws_extension *ext,
                          const nws_extension_offer *answer, void **state) {
   nws_deflate_pool *pool = nws__deflate_pool_of(ext);
@@ -201,20 +227,14 @@ int nws__deflate_confirm(const nws_extension *ext,
   if (it.client_bits > config->send_window_bits) {
     return NWS_ERROR_EXTENSION_HEADER;
   }
-  /* RFC 7692 7.1.1.1, 7.1.2.1: a server that accepts what was asked of it says
-   * so. Bound it may be without having been asked. */
   params.receive_no_takeover = (uint8_t)it.server_no_takeover;
   params.receive_window_bits = (uint8_t)smaller(it.server_bits, BITS_MAX);
-  if (config->insist &&
-      ((config->receive_no_takeover && !params.receive_no_takeover) ||
-       params.receive_window_bits > config->receive_window_bits)) {
-    return NWS_ERROR_EXTENSION_HEADER;
-  }
   params.send_no_takeover =
       (uint8_t)(it.client_no_takeover || config->send_no_takeover);
   params.send_window_bits =
       (uint8_t)smaller(it.client_bits, config->send_window_bits);
-  return agree(pool, &params, state);
+  return is_enough(config, &params) ? agree(pool, &params, state)
+                                    : NWS_ERROR_EXTENSION_HEADER;
 }
 
 /* --- Server --- */

@@ -8,7 +8,8 @@
 #include <string.h>
 
 /* A configuration in short: "sn" and "rn" for no takeover, "sw10", "rw10" for
- * window bits, "insist". */
+ * window bits, "insist", "budget" for one that windows of 12 keep and "small"
+ * for one that no window keeps. */
 static nws_deflate_config config_of(const char *text) {
   nws_deflate_config config = {.size = sizeof(config)};
   char word[16];
@@ -23,6 +24,8 @@ static nws_deflate_config config_of(const char *text) {
       config.insist = 1;
     } else if (strcmp(word, "budget") == 0) {
       config.memory_budget = 60000;
+    } else if (strcmp(word, "small") == 0) {
+      config.memory_budget = 1000;
     } else if (sscanf(word, "sw%u", &bits) == 1) {
       config.send_window_bits = (uint8_t)bits;
     } else if (sscanf(word, "rw%u", &bits) == 1) {
@@ -257,6 +260,17 @@ static const struct {
     {"rw10 insist", PD SW "=11", BAD},
     {"rw10 insist", PD SW "=9", "sw15 rw9"},
     {"rw10 rn insist", PD SW "=9", BAD},
+    {"rw10", PD SW "=11", "sw15 rw11"}, /* unasked, by the second offer */
+    /* A budget is kept by either, and by nothing else. */
+    {"budget", PD SW "=12", "sw12 rw12"},
+    {"budget", PD SW "=9", "sw12 rw9"},
+    {"budget", PD SN, "rn sw12 rw15"},
+    {"budget", PD, BAD},
+    {"budget", PD SW "=13", BAD},
+    {"budget insist", PD SN, BAD},
+    {"small", PD SN, "sn rn sw15 rw15"},
+    {"small", PD, BAD},
+    {"small", PD SW "=8", BAD},
     /* What is wrong. */
     {"", PD CW, BAD},
     {"", PD SW, BAD},
@@ -303,6 +317,11 @@ static const struct {
     {"rn insist", PD SN CW},
     {"rw9", PD SW "=9" CW ", " PD CW},
     {"rw9 insist", PD SW "=9" CW},
+    {"budget", PD SW "=12" CW "=12, " PD SN CW "=12"},
+    {"budget insist", PD SW "=12" CW "=12"},
+    {"budget rn", PD SN CW "=12"},
+    {"budget sn", PD CN CW}, /* what is left does for the largest window */
+    {"small", PD SN CN CW},
     {"sn rn sw9 rw12", PD SN CN SW "=12" CW "=9, " PD CN CW "=9"},
 };
 
