@@ -61,37 +61,54 @@ static void takeover_costs_when_it_is_used(void **unused) {
   assert_int_equal(memory.blocks, 0);
 }
 
-/* Without takeover one state of each kind serves everybody. */
+/* What one state for compressing and one for inflating take. */
+static size_t pair_of_states(const nws_deflate_config *config) {
+  nws_deflate_config other = *config;
+  size_t with, without;
+  other.send_no_takeover = 0;
+  other.receive_no_takeover = 0;
+  assert_int_equal(nws_deflate_cost(&other, &with), NWS_OK);
+  other.send_no_takeover = 1;
+  other.receive_no_takeover = 1;
+  assert_int_equal(nws_deflate_cost(&other, &without), NWS_OK);
+  return with - without;
+}
+
+/* Without takeover one state of each kind serves everybody: a loop with 1000
+ * connections, whose messages go both ways, holds just these two. */
 static void no_takeover_shares(void **unused) {
-  enum { COUNT = 50 };
-  static dfl_end servers[COUNT], clients[COUNT];
+  enum { COUNT = 1000 };
+  static dfl_end servers[COUNT / 2], clients[COUNT / 2];
   dfl_memory memory;
   nws_deflate_config config = {.size = sizeof(config)};
   nws_deflate deflate;
-  size_t after_one;
+  size_t idle, states;
   (void)unused;
   dfl_memory_init(&memory);
   config.allocator = &memory.allocator;
+  states = pair_of_states(&config);
+  dfl_memory_init(&memory);
   dfl_init(&deflate, &config);
-  for (size_t i = 0; i < COUNT; i++) {
-    dfl_open_with(&servers[i], NWS_ROLE_SERVER, &deflate, &none, 0);
-    dfl_open_with(&clients[i], NWS_ROLE_CLIENT, &deflate, &none, 0);
+  for (size_t i = 0; i < COUNT / 2; i++) {
+    dfl_open_with(&servers[i], NWS_ROLE_SERVER, &deflate, &none, 16);
+    dfl_open_with(&clients[i], NWS_ROLE_CLIENT, &deflate, &none, 16);
   }
-  dfl_pass(&servers[0], &clients[0], NWS_OPCODE_TEXT, text, TEXT_LEN);
-  after_one = memory.live;
-  for (size_t i = 0; i < 1000; i++) {
-    dfl_end *server = &servers[i % COUNT], *client = &clients[i % COUNT];
+  idle = memory.live;
+  assert_true(idle < COUNT * 256);
+  for (size_t i = 0; i < 3 * COUNT; i++) {
+    dfl_end *server = &servers[i % (COUNT / 2)];
+    dfl_end *client = &clients[i % (COUNT / 2)];
     dfl_pass(server, client, NWS_OPCODE_TEXT, text, TEXT_LEN);
     dfl_pass(client, server, NWS_OPCODE_TEXT, text, TEXT_LEN);
-    assert_int_equal(memory.live, after_one);
-    assert_int_equal(nws_deflate_held(server->uses, 1),
-                     nws_deflate_held(clients[0].uses, 1));
+    assert_int_equal(memory.live, idle + states);
+    assert_true(nws_deflate_held(server->uses, 1) < 256);
   }
-  assert_int_equal(memory.peak, after_one);
-  for (size_t i = 0; i < COUNT; i++) {
+  assert_int_equal(memory.peak, idle + states);
+  for (size_t i = 0; i < COUNT / 2; i++) {
     dfl_close(&servers[i]);
     dfl_close(&clients[i]);
   }
+  assert_int_equal(memory.live, nws_deflate_memory(&deflate));
   nws_deflate_free(&deflate);
   assert_int_equal(memory.live, 0);
 }
@@ -207,6 +224,68 @@ static void budgets(void **unused) {
     nws_deflate_free(&deflate);
   }
   assert_int_equal(last, 15);
+}
+
+/* Whatever the budget, and whatever else is set: a connection that has sent and
+ * received holds no more, or nothing but itself. */
+static void no_budget_is_exceeded(void **unused) {
+  const nws_deflate_backend *backends[2];
+  const size_t backend_count = dfl_backends(backends);
+  size_t self;
+  nws_deflate_config config = {.size = sizeof(config)};
+  (void)unused;
+  config.send_no_takeover = 1;
+  config.receive_no_takeover = 1;
+  assert_int_equal(nws_deflate_cost(&config, &self), NWS_OK);
+  for (size_t i = 0; i < 32 * backend_count; i++) {
+    for (size_t budget = 1; budget < 500000; budget += budget / 16 + 997) {
+      nws_deflate deflate;
+      dfl_pair pair;
+      memset(&config, 0, sizeof(config));
+      config.size = sizeof(config);
+      config.memory_budget = budget;
+      config.send_no_takeover = i & 1;
+      config.receive_no_takeover = i >> 1 & 1;
+      config.send_window_bits = i & 4 ? 15 : 0;
+      config.receive_window_bits = i & 8 ? 11 : 0;
+      config.mem_level = i & 16 ? 9 : 0;
+      config.backend = backends[i / 32];
+      dfl_init(&deflate, &config);
+      assert_int_equal(dfl_shake(&pair, &deflate, &deflate, 0), NWS_OK);
+      dfl_pass(&pair.client, &pair.server, NWS_OPCODE_TEXT, text, TEXT_LEN);
+      dfl_pass(&pair.server, &pair.client, NWS_OPCODE_TEXT, text, TEXT_LEN);
+      for (size_t k = 0; k < 2; k++) {
+        const nws_extension_use *uses = k ? pair.client.uses : pair.server.uses;
+        const size_t held = nws_deflate_held(uses, 1);
+        assert_true(held <= budget || held == self);
+      }
+      dfl_part(&pair);
+      nws_deflate_free(&deflate);
+    }
+  }
+}
+
+/* Nor by a peer that goes its own way: one without a budget. */
+static void budget_against_others(void **unused) {
+  nws_deflate_config tight = {.size = sizeof(tight), .memory_budget = 60000};
+  nws_deflate_config free_one = {.size = sizeof(free_one)};
+  (void)unused;
+  for (unsigned i = 0; i < 2; i++) {
+    nws_deflate client, server;
+    dfl_pair pair;
+    dfl_init(&client, i ? &tight : &free_one);
+    dfl_init(&server, i ? &free_one : &tight);
+    assert_int_equal(dfl_shake(&pair, &client, &server, 0), NWS_OK);
+    for (unsigned k = 0; k < 20; k++) {
+      dfl_pass(&pair.client, &pair.server, NWS_OPCODE_TEXT, text, TEXT_LEN);
+      dfl_pass(&pair.server, &pair.client, NWS_OPCODE_TEXT, text, TEXT_LEN);
+    }
+    assert_true(nws_deflate_held(i ? pair.client.uses : pair.server.uses, 1) <=
+                60000);
+    dfl_part(&pair);
+    nws_deflate_free(&client);
+    nws_deflate_free(&server);
+  }
 }
 
 /* What was set stays as it was set. */
@@ -384,6 +463,8 @@ int main(void) {
       cmocka_unit_test(overlapping_messages),
       cmocka_unit_test(dropping_when_idle),
       cmocka_unit_test(budgets),
+      cmocka_unit_test(no_budget_is_exceeded),
+      cmocka_unit_test(budget_against_others),
       cmocka_unit_test(budgets_leave_the_rest),
       cmocka_unit_test(open_and_close),
       cmocka_unit_test(every_allocation_fails),

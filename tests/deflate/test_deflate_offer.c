@@ -51,6 +51,15 @@ static void tell(const nws_extension_use *uses, size_t count, char *out) {
 
 /* --- A server --- */
 
+static int request(char *head, size_t cap, const char *offer) {
+  return snprintf(head, cap,
+                  "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+                  "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                  "Sec-WebSocket-Extensions: %s\r\n\r\n",
+                  offer);
+}
+
 static void serve(const char *how, const char *offer, char *answer,
                   char *agreed) {
   const nws_deflate_config config = config_of(how);
@@ -66,12 +75,7 @@ static void serve(const char *how, const char *offer, char *answer,
   known[0] = &deflate.base;
   policy.extensions = known;
   policy.extension_count = 1;
-  len = (size_t)snprintf(head, sizeof(head),
-                         "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
-                         "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                         "Sec-WebSocket-Extensions: %s\r\n\r\n",
-                         offer);
+  len = (size_t)request(head, sizeof(head), offer);
   memset(&hs, 0, sizeof(hs));
   assert_int_equal(nws_server_handshake_read(&hs, &policy, head, len), NWS_OK);
   assert_int_equal(nws_server_handshake_accept_headers(&hs, NULL, &status,
@@ -306,6 +310,53 @@ static void a_client_judges(void **unused) {
   }
 }
 
+/* What is not even a header: RFC 6455 9.1 has the connection failed, an offer
+ * beside it or not. */
+static const char *const broken[] = {
+    PD SW "=",       PD SW "=, " PD,    PD SW "=\"\"",
+    PD SW "=\"9 \"", PD SW "=\" 9\"",   PD SW "=\"9",
+    PD SW "=9\"",    PD SW "=9 9",      PD SW "=9=9",
+    PD ";",          PD "; ;x",         PD CN ";",
+    PD " x",         PD ", " PD SW "=", "=9",
+    ";" PD,          PD SW "=(9)",      PD SW "==9",
+    "\"" PD "\"",    PD SW "=\"\\\"",
+};
+
+static void refusal(int error, char *out, size_t cap) {
+  nws_rejection why = {.size = sizeof(why)};
+  size_t len;
+  why.error = error;
+  assert_int_equal(nws_server_handshake_reject(&why, out, cap, &len), NWS_OK);
+}
+
+static void broken_headers(void **unused) {
+  nws_deflate deflate;
+  const nws_extension *known[1];
+  static nws_server_handshake hs;
+  nws_server_policy policy = {.size = sizeof(policy)};
+  (void)unused;
+  dfl_init(&deflate, NULL);
+  known[0] = &deflate.base;
+  policy.extensions = known;
+  policy.extension_count = 1;
+  for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+    char head[1024], offer[512], agreed[64];
+    const size_t len = (size_t)request(head, sizeof(head), broken[i]);
+    memset(&hs, 0, sizeof(hs));
+    if (nws_server_handshake_read(&hs, &policy, head, len) !=
+        NWS_ERROR_EXTENSION_HEADER) {
+      fail_msg("a server reads %s", broken[i]);
+    }
+    refusal(NWS_ERROR_EXTENSION_HEADER, head, sizeof(head));
+    assert_int_equal(strncmp(head, "HTTP/1.1 400 ", 13), 0);
+    assert_int_equal(hs.extension_count, 0);
+    if (ask("", broken[i], offer, agreed) != NWS_ERROR_EXTENSION_HEADER) {
+      fail_msg("a client reads %s", broken[i]);
+    }
+  }
+  nws_deflate_free(&deflate);
+}
+
 static const struct {
   const char *how, *offer;
 } offered[] = {
@@ -466,7 +517,7 @@ int main(void) {
       cmocka_unit_test(a_server_answers), cmocka_unit_test(a_client_judges),
       cmocka_unit_test(a_client_offers),  cmocka_unit_test(both_see_the_same),
       cmocka_unit_test(little_room),      cmocka_unit_test(configurations),
-      cmocka_unit_test(freed_too_early),
+      cmocka_unit_test(freed_too_early),  cmocka_unit_test(broken_headers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

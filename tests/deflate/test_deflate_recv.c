@@ -6,6 +6,7 @@
 #include "dfl_streams.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <zlib.h>
@@ -202,6 +203,24 @@ static void takeover_in_fragments(void **unused) {
   dfl_free(&text);
 }
 
+/* Plain messages come in fragments as well, and after compressed ones. */
+static void plain_in_fragments(void **unused) {
+  dfl_bytes stream = {0}, want = {0};
+  (void)unused;
+  for (size_t i = 0; i < 2; i++) {
+    add_frame(&stream, NWS_OPCODE_TEXT, "48");
+    add_frame(&stream, MIDDLE, "");
+    add_frame(&stream, PING, "");
+    add_frame(&stream, MIDDLE, "656c6c");
+    add_frame(&stream, LAST, "6f");
+    add_frame(&stream, FIRST, "f248cd");
+    add_frame(&stream, LAST, "c9c90700");
+    add_wanted(&want, "Hello", 5);
+    add_wanted(&want, "Hello", 5);
+  }
+  sweep_both(&stream, &want, fine);
+}
+
 /* What libraries make of nothing: one byte, two, or none; and a flush that was
  * sent whole and is followed by nothing. */
 static void empty_messages(void **unused) {
@@ -241,6 +260,75 @@ static void final_block_keeps_the_window(void **unused) {
   add_wanted(&want, "Hello", 5);
   sweep(&both, &stream, &want, fine);
   dfl_free(&stream);
+  dfl_free(&want);
+}
+
+/* Every size of scratch up to one that holds all. */
+static void every_scratch(void **unused) {
+  static const char *const streams[] = {dynamic, flushes, final, small_window};
+  static const size_t lens[] = {0, 600, 600, 0};
+  static const size_t steps[] = {0, 1, 7};
+  nws_deflate deflate;
+  dfl_bytes text = {0};
+  (void)unused;
+  dfl_init(&deflate, NULL);
+  dfl_text(&text);
+  for (size_t i = 0; i < 4; i++) {
+    dfl_bytes stream = {0}, want = {0};
+    add_frame(&stream, TEXT, streams[i]);
+    add_frame(&stream, PLAIN, "");
+    add_wanted(&want, text.data, lens[i] != 0 ? lens[i] : text.len);
+    add_wanted(&want, "", 0);
+    for (size_t scratch_len = 1; scratch_len <= text.len + 1; scratch_len++) {
+      for (size_t k = 0; k < 3; k++) {
+        run(&deflate, &both, &stream, 0, steps[k], scratch_len, &want, fine);
+      }
+    }
+    dfl_free(&stream);
+    dfl_free(&want);
+  }
+  dfl_free(&text);
+  nws_deflate_free(&deflate);
+}
+
+/* Connections of a loop inflate into the same scratch, their messages all
+ * under way at once. */
+static void one_scratch_for_all(void **unused) {
+  enum { COUNT = 5 };
+  const nws_deflate_params *const params[] = {&both, &none};
+  nws_deflate deflate;
+  dfl_bytes text = {0}, want = {0};
+  uint8_t scratch[100];
+  (void)unused;
+  dfl_init(&deflate, NULL);
+  dfl_text(&text);
+  add_wanted(&want, text.data, 600);
+  add_wanted(&want, text.data, 600);
+  for (size_t p = 0; p < 2; p++) {
+    dfl_bytes streams[COUNT] = {{0}};
+    dfl_end ends[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+      add_frame(&streams[i], TEXT, i & 1 ? flushes : final);
+      add_frame(&streams[i], TEXT, i & 1 ? final : flushes);
+      dfl_open_with(&ends[i], NWS_ROLE_SERVER, &deflate, params[p], 0);
+      ends[i].config.scratch = scratch;
+      ends[i].config.scratch_len = sizeof(scratch);
+    }
+    for (size_t at = 0; at < 4000; at++) {
+      const size_t i = at % COUNT, from = at / COUNT * 3;
+      const size_t left = from < streams[i].len ? streams[i].len - from : 0;
+      assert_int_equal(
+          dfl_feed(&ends[i], streams[i].data + from, left < 3 ? left : 3, 0),
+          NWS_OK);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+      dfl_equal(&ends[i].all, want.data, want.len);
+      dfl_close(&ends[i]);
+      dfl_free(&streams[i]);
+    }
+  }
+  nws_deflate_free(&deflate);
+  dfl_free(&text);
   dfl_free(&want);
 }
 
@@ -420,6 +508,74 @@ static void bomb_meets_the_limit(void **unused) {
   dfl_free(&stream);
 }
 
+/* Memory that grows, counted. */
+typedef struct growing {
+  nws_allocator allocator;
+  size_t live, peak;
+} growing;
+
+static void *grow(void *user, void *ptr, size_t old_len, size_t new_len) {
+  growing *memory = user;
+  memory->live = memory->live - old_len + new_len;
+  memory->peak = memory->live > memory->peak ? memory->live : memory->peak;
+  if (new_len == 0) {
+    free(ptr);
+    return NULL;
+  }
+  ptr = realloc(ptr, new_len);
+  assert_non_null(ptr);
+  return ptr;
+}
+
+/* Receives into a message until there is a fault, and returns it. */
+static int receive_whole(dfl_end *end, dfl_bytes *stream,
+                         nws_message *message) {
+  nws_input in = {stream->data, stream->len, 0};
+  nws_event event;
+  int type;
+  while ((type = nws_conn_recv(&end->conn, &in, &event)) > 0) {
+    assert_int_equal(nws_message_add(message, &event), NWS_MORE);
+  }
+  return type;
+}
+
+/* All that there is, the message put together and the extension's state: no
+ * more than the limit and a chunk, which is the inflater with its window and
+ * the scratch. */
+static void bomb_in_a_message(void **unused) {
+  enum { CHUNK = 48 * 1024, SCRATCH = 4096 };
+  static const size_t limits[] = {1000, 100000, 1 << 20, 3333333};
+  (void)unused;
+  for (size_t i = 0; i < 4; i++) {
+    growing memory = {{grow, NULL}, 0, 0};
+    nws_deflate_config config = {.size = sizeof(config)};
+    const nws_conn_config conn = {.max_message = limits[i],
+                                  .max_frame = 1 << 20};
+    nws_deflate deflate;
+    nws_extension_use use;
+    nws_message message;
+    dfl_bytes stream = {0};
+    dfl_end end;
+    memory.allocator.user = &memory;
+    config.allocator = &memory.allocator;
+    add_bomb(&stream, 16 << 20);
+    dfl_init(&deflate, &config);
+    assert_int_equal(nws_deflate_use(&deflate, &both, &use), NWS_OK);
+    dfl_open(&end, NWS_ROLE_SERVER, &use, 1, &conn, SCRATCH);
+    nws_message_init(&message, &memory.allocator, limits[i]);
+    assert_int_equal(receive_whole(&end, &stream, &message),
+                     NWS_ERROR_MESSAGE_LIMIT);
+    assert_int_equal(nws_conn_close_sent(&end.conn), NWS_CLOSE_MESSAGE_TOO_BIG);
+    assert_int_equal(message.len, limits[i]);
+    assert_true(memory.peak + SCRATCH <= limits[i] + CHUNK);
+    nws_message_free(&message);
+    dfl_close(&end);
+    nws_deflate_free(&deflate);
+    assert_int_equal(memory.live, 0);
+    dfl_free(&stream);
+  }
+}
+
 static void bomb_within_the_limit(void **unused) {
   dfl_bytes stream = {0};
   nws_deflate_config config = {0};
@@ -466,11 +622,11 @@ static void bomb_meets_the_ratio(void **unused) {
 
 /* By default the ratio is what DEFLATE can do at all. */
 static void ratio_by_default(void **unused) {
-  static const uint64_t ratios[] = {0, NWS_UNLIMITED};
+  static const uint64_t ratios[] = {0, NWS_UNLIMITED, UINT64_C(1) << 63};
   dfl_bytes stream = {0};
   (void)unused;
   add_bomb(&stream, 4 << 20);
-  for (size_t i = 0; i < 2; i++) {
+  for (size_t i = 0; i < 3; i++) {
     nws_deflate_config config = {.max_ratio = ratios[i]};
     dfl_end end;
     assert_int_equal(
@@ -505,6 +661,9 @@ static void closing_inside_a_message(void **unused) {
   add_frame(&stream, LAST, "ff");
   add_frame(&stream, TEXT, "ff");
   add_frame(&stream, TEXT, "f248cdc9c90700");
+  assert_int_equal(dfl_feed(&end, stream.data, stream.len, 1), NWS_OK);
+  assert_true(nws_deflate_held(end.uses, 1) < 256); /* the inflater is back */
+  stream.len = 0;
   add_frame(&stream, FIN | NWS_OPCODE_CLOSE, "03e8");
   assert_int_equal(dfl_feed(&end, stream.data, stream.len, 1), NWS_OK);
   assert_int_equal(nws_conn_clean(&end.conn), 1);
@@ -520,8 +679,11 @@ int main(void) {
       cmocka_unit_test(all_kinds_of_blocks),
       cmocka_unit_test(overlapping_matches),
       cmocka_unit_test(takeover_in_fragments),
+      cmocka_unit_test(plain_in_fragments),
       cmocka_unit_test(empty_messages),
       cmocka_unit_test(final_block_keeps_the_window),
+      cmocka_unit_test(every_scratch),
+      cmocka_unit_test(one_scratch_for_all),
       cmocka_unit_test(data_that_is_not_deflate),
       cmocka_unit_test(data_that_is_cut),
       cmocka_unit_test(bits_where_they_must_not_be),
@@ -529,6 +691,7 @@ int main(void) {
       cmocka_unit_test(text_that_is_none),
       cmocka_unit_test(window_of_256),
       cmocka_unit_test(bomb_meets_the_limit),
+      cmocka_unit_test(bomb_in_a_message),
       cmocka_unit_test(bomb_within_the_limit),
       cmocka_unit_test(bomb_meets_the_ratio),
       cmocka_unit_test(ratio_by_default),
