@@ -6,13 +6,25 @@
  *         NWS_OK)
  *       return;
  *     for (size_t i = 0; i < count; i++) {
- *       const uint8_t *frame;
- *       size_t frame_len;
- *       if (nws_conn_send_prepared(&conns[i], news, &frame, &frame_len) ==
- *           NWS_OK)
- *         write(fds[i], frame, frame_len);
+ *       if (nws_conn_send_prepared(&conns[i], news, &rests[i].bytes,
+ *                                  &rests[i].len) == NWS_OK) {
+ *         rests[i].message = news;
+ *         nws_prepared_keep(news);
+ *         write_rest(fds[i], &rests[i]);
+ *       }
  *     }
  *     nws_prepared_drop(news);
+ *
+ * However many connections there are, the payload is there once: what is
+ * queued for each is where to go on, and that the message is held until then.
+ *
+ *     static void write_rest(int fd, rest *it) { // and when fd is writable
+ *       const ssize_t done = write(fd, it->bytes, it->len);
+ *       it->bytes += done > 0 ? done : 0;
+ *       it->len -= done > 0 ? (size_t)done : 0;
+ *       if (it->len == 0)
+ *         nws_prepared_drop(it->message);
+ *     }
  *
  * Servers only: a client masks each frame with a key of its own (RFC 6455 5.3).
  * One that compresses is made by nws_deflate_prepare() (deflate.h).
@@ -53,8 +65,9 @@ NWS_API int nws_prepared_make(const nws_allocator *allocator, unsigned opcode,
                               const void *payload, size_t len,
                               nws_prepared **message);
 
-/** Holds it once more: until what was taken from it is written. Holding and
- *  dropping is for one thread at a time. */
+/** Holds it once more: until what nws_conn_send_prepared() gave of it is
+ *  written. Allocates nothing. Holding and dropping is for one thread at a
+ *  time. */
 NWS_API void nws_prepared_keep(nws_prepared *message);
 
 /** Holds it once less; after the last time it is gone. NULL does nothing. */
@@ -63,8 +76,10 @@ NWS_API void nws_prepared_drop(nws_prepared *message);
 /** Sends a prepared message on a server's connection, as nws_conn_send() would,
  *  but the bytes to write are the message's own.
  *
- *  @param frame      what goes to the peer next, in the order of calls; valid
- *                    as long as the message is held
+ *  @param frame      what goes to the peer next, in the order of calls: header
+ *                    and payload in one piece, the same for every connection
+ *                    that is sent the same form; never changes, and is valid as
+ *                    long as the message is held
  *  @param frame_len  bytes at `frame`
  *  @return as nws_conn_send(); NWS_ERROR_ARGUMENT on a client's connection;
  *          NWS_ERROR_NO_ENCODING when an extension must encode every message.

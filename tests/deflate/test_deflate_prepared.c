@@ -87,6 +87,133 @@ static void once_for_each_window(void **unused) {
   dfl_free(&plain);
 }
 
+/* A frame on its way to a peer, which holds the message. */
+typedef struct on_way {
+  nws_prepared *message;
+  const uint8_t *bytes;
+  size_t len;
+} on_way;
+
+/* Two hundred connections are written to in pieces, in turns, after whoever
+ * made the message has dropped it. Nothing is allocated for any of them but the
+ * two forms, nothing copied, and the message goes with the last byte. */
+static void written_from_where_it_lies(void **unused) {
+  enum { COUNT = 200, LEN = 20000 };
+  static dfl_end servers[COUNT], clients[COUNT];
+  static on_way queues[COUNT];
+  const nws_deflate_backend backend = counting();
+  nws_deflate_config config = {.size = sizeof(config)};
+  dfl_memory memory;
+  nws_deflate deflate;
+  nws_prepared *message;
+  dfl_bytes plain = {0};
+  uint32_t seed = 4;
+  size_t before, calls, left = COUNT;
+  (void)unused;
+  dfl_memory_init(&memory);
+  config.allocator = &memory.allocator;
+  config.backend = &backend;
+  dfl_init(&deflate, &config);
+  dfl_add_kind(&plain, DFL_JSON, LEN, &seed);
+  for (size_t i = 0; i < COUNT; i++) {
+    const uint8_t bits = i & 2 ? 10 : 15;
+    const nws_deflate_params here = {i & 1, 0, bits, 15};
+    const nws_deflate_params there = {0, i & 1, 15, bits};
+    dfl_open_with(&servers[i], NWS_ROLE_SERVER, &deflate, &here, 0);
+    dfl_open_with(&clients[i], NWS_ROLE_CLIENT, &deflate, &there, 64);
+    if (i < 4) { /* so that states are there */
+      dfl_pass(&servers[i], &clients[i], NWS_OPCODE_TEXT, plain.data, 100);
+    }
+  }
+  nws_deflate_drop_idle(servers[0].uses, 1);
+  nws_deflate_drop_idle(servers[2].uses, 1);
+  before = memory.live;
+  assert_int_equal(nws_deflate_prepare(&deflate, NWS_OPCODE_TEXT, plain.data,
+                                       plain.len, &message),
+                   NWS_OK);
+  compressions = 0;
+  calls = memory.calls;
+  for (size_t i = 0; i < COUNT; i++) {
+    assert_int_equal(nws_conn_send_prepared(&servers[i].conn, message,
+                                            &queues[i].bytes, &queues[i].len),
+                     NWS_OK);
+    assert_ptr_equal(queues[i].bytes, queues[i & 2].bytes);
+    assert_int_equal(queues[i].len, queues[i & 2].len);
+    queues[i].message = message;
+    nws_prepared_keep(message);
+  }
+  nws_prepared_drop(message);
+  assert_int_equal(compressions, 2);
+  assert_int_equal(memory.calls, calls + 4); /* room to compress in, a form */
+  assert_true(memory.live <
+              before + LEN + 1024 + queues[0].len + queues[2].len);
+  while (left > 0) {
+    on_way *queue = &queues[dfl_number(&seed) % COUNT];
+    const size_t most = 1 + dfl_number(&seed) % 3000;
+    const size_t len = most < queue->len ? most : queue->len;
+    if (len == 0) {
+      continue;
+    }
+    assert_int_equal(dfl_feed(&clients[queue - queues], queue->bytes, len, 0),
+                     NWS_OK);
+    queue->bytes += len;
+    queue->len -= len;
+    if (queue->len == 0) {
+      const dfl_end *client = &clients[queue - queues];
+      const size_t live = memory.live;
+      dfl_equal(&client->got, plain.data, plain.len);
+      nws_prepared_drop(queue->message);
+      assert_true(left > 1 ? memory.live == live : memory.live < live - LEN);
+      left--;
+    }
+  }
+  for (size_t i = 0; i < COUNT; i++) {
+    dfl_close(&servers[i]);
+    dfl_close(&clients[i]);
+  }
+  nws_deflate_free(&deflate);
+  assert_int_equal(memory.live, 0);
+  dfl_free(&plain);
+}
+
+/* Our own next message stands alone, and from then on there is takeover again.
+ */
+static void takeover_goes_on(void **unused) {
+  const nws_deflate_params params = {0, 0, 15, 15};
+  nws_deflate deflate;
+  nws_prepared *message;
+  dfl_bytes plain = {0}, wire = {0};
+  uint32_t seed = 6;
+  size_t lens[3];
+  dfl_end server, client;
+  (void)unused;
+  dfl_init(&deflate, NULL);
+  dfl_add_kind(&plain, DFL_NOISE, 500, &seed);
+  dfl_open_with(&server, NWS_ROLE_SERVER, &deflate, &params, 0);
+  dfl_open_with(&client, NWS_ROLE_CLIENT, &deflate, &params, 0);
+  assert_int_equal(nws_deflate_prepare(&deflate, NWS_OPCODE_BINARY, plain.data,
+                                       plain.len, &message),
+                   NWS_OK);
+  dfl_pass(&server, &client, NWS_OPCODE_BINARY, plain.data, plain.len);
+  pass_prepared(&server, &client, message, plain.data, plain.len);
+  for (size_t i = 0; i < 3; i++) {
+    wire.len = 0;
+    dfl_send(&server, NWS_OPCODE_BINARY, plain.data, plain.len, &wire);
+    assert_int_equal(dfl_feed(&client, wire.data, wire.len, 0), NWS_OK);
+    dfl_equal(&client.got, plain.data, plain.len);
+    lens[i] = wire.len;
+  }
+  assert_true(lens[0] > 500);
+  assert_true(lens[1] < 50);
+  assert_true(lens[2] < 50);
+  nws_prepared_drop(message);
+  dfl_close(&server);
+  dfl_close(&client);
+  nws_deflate_free(&deflate);
+  dfl_free(&plain);
+  dfl_free(&wire);
+}
+
 /* Between messages of a connection's own, in fragments and whole, plain and
  * not: the peer can always follow. */
 static void in_step_with_takeover(void **unused) {
@@ -258,6 +385,8 @@ static void arguments(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(once_for_each_window),
+      cmocka_unit_test(written_from_where_it_lies),
+      cmocka_unit_test(takeover_goes_on),
       cmocka_unit_test(in_step_with_takeover),
       cmocka_unit_test(what_goes_plain),
       cmocka_unit_test(every_allocation_fails),
