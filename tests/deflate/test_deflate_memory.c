@@ -115,14 +115,13 @@ static void no_takeover_shares(void **unused) {
 
 /* Messages that overlap need states of their own, for as long as they do; a few
  * are kept. */
-static void overlapping_messages(void **unused) {
+static void overlap(size_t max_idle, size_t kept) {
   enum { COUNT = 6 };
   dfl_end servers[COUNT], clients[COUNT];
   dfl_bytes wire[COUNT] = {{0}};
-  nws_deflate_config config = {.size = sizeof(config), .max_idle = 2};
+  nws_deflate_config config = {.size = sizeof(config), .max_idle = max_idle};
   nws_deflate deflate;
   size_t base, most, left, pair;
-  (void)unused;
   dfl_init(&deflate, &config);
   for (size_t i = 0; i < COUNT; i++) {
     dfl_open_with(&servers[i], NWS_ROLE_SERVER, &deflate, &none, 0);
@@ -147,13 +146,21 @@ static void overlapping_messages(void **unused) {
     assert_int_equal(clients[i].got.len, 2 * TEXT_LEN);
   }
   left = nws_deflate_memory(&deflate);
-  assert_int_equal(left - base, 2 * pair);
+  assert_int_equal(left - base, kept * pair);
   for (size_t i = 0; i < COUNT; i++) {
     dfl_close(&servers[i]);
     dfl_close(&clients[i]);
     dfl_free(&wire[i]);
   }
   nws_deflate_free(&deflate);
+}
+
+static void overlapping_messages(void **unused) {
+  (void)unused;
+  overlap(0, 4); /* the default */
+  overlap(1, 1);
+  overlap(2, 2);
+  overlap(SIZE_MAX, 6);
 }
 
 static void dropping_when_idle(void **unused) {

@@ -275,6 +275,55 @@ static void takeover_shows(void **unused) {
   }
 }
 
+/* How long one message becomes. */
+static size_t length_at(const nws_deflate_config *config,
+                        const dfl_bytes *plain) {
+  const nws_deflate_params params = {0, 0, 15, 15};
+  nws_deflate deflate;
+  dfl_bytes wire = {0};
+  dfl_end end;
+  size_t len;
+  dfl_init(&deflate, config);
+  dfl_open_with(&end, NWS_ROLE_SERVER, &deflate, &params, 0);
+  dfl_send(&end, NWS_OPCODE_BINARY, plain->data, plain->len, &wire);
+  len = wire.len;
+  dfl_close(&end);
+  dfl_free(&wire);
+  nws_deflate_free(&deflate);
+  return len;
+}
+
+/* Levels and memory do what they say, and the defaults are the documented
+ * ones. */
+static void levels(void **unused) {
+  nws_deflate_config config = config_with(NULL, 0, 0);
+  dfl_bytes plain = {0};
+  uint32_t seed = 13;
+  size_t lens[10], last = SIZE_MAX;
+  (void)unused;
+  dfl_add_kind(&plain, DFL_JSON, 60000, &seed);
+  for (unsigned level = 1; level <= 9; level++) {
+    config.level = (uint8_t)level;
+    lens[level] = length_at(&config, &plain);
+    assert_true(lens[level] <= plain.len / 3);
+  }
+  assert_true(lens[9] < lens[6] && lens[6] < lens[1]);
+  config.level = 0;
+  assert_int_equal(length_at(&config, &plain), lens[6]);
+  for (unsigned mem_level = 1; mem_level <= 9; mem_level++) {
+    size_t bytes;
+    config.mem_level = (uint8_t)mem_level;
+    assert_int_equal(nws_deflate_cost(&config, &bytes), NWS_OK);
+    assert_true(mem_level == 1 || bytes > last);
+    last = bytes;
+    lens[mem_level] = length_at(&config, &plain);
+  }
+  assert_true(lens[1] != lens[8]);
+  config.mem_level = 0;
+  assert_int_equal(length_at(&config, &plain), lens[8]);
+  dfl_free(&plain);
+}
+
 /* What does not get smaller is sent as it came out: the next message may refer
  * to it. */
 static void larger_than_plain(void **unused) {
@@ -473,17 +522,60 @@ static void a_backend_that_fails(void **unused) {
   dfl_free(&wire);
 }
 
+/* One that cannot keep to a small window is not asked to: zlib is, with zlib's
+ * bound. */
+static size_t tiny_bound(size_t len) {
+  return len / 2 + 1;
+}
+
+static int never(void *state, const uint8_t *in, size_t in_len, uint8_t *out,
+                 size_t cap, size_t *len) {
+  (void)state, (void)in, (void)in_len, (void)out, (void)cap, (void)len;
+  fail_msg("asked to compress");
+  return NWS_ERROR_EXTENSION;
+}
+
+static void a_backend_with_large_windows(void **unused) {
+  nws_deflate_backend backend = *nws_deflate_zlib();
+  nws_deflate_config config = config_with(&backend, 0, 0);
+  const nws_deflate_params params = {0, 0, 12, 15};
+  nws_deflate deflate;
+  nws_extension_use use;
+  dfl_pair pair;
+  (void)unused;
+  backend.name = "large";
+  backend.min_window_bits = 13;
+  backend.compress = never;
+  backend.bound = tiny_bound;
+  dfl_init(&deflate, &config);
+  assert_int_equal(nws_deflate_use(&deflate, &params, &use), NWS_OK);
+  for (size_t len = 0; len < 2000; len += 7) {
+    assert_int_equal(use.ext->encode_bound(use.state, len),
+                     nws_deflate_zlib()->bound(len));
+  }
+  nws_extension_release(&use, 1);
+  nws_deflate_free(&deflate);
+  config.send_window_bits = 12;
+  dfl_init(&deflate, &config);
+  assert_int_equal(dfl_shake(&pair, &deflate, &deflate, 0), NWS_OK);
+  dfl_pass(&pair.client, &pair.server, NWS_OPCODE_TEXT, "zlib does it", 12);
+  dfl_part(&pair);
+  nws_deflate_free(&deflate);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_bound_bounds),
       cmocka_unit_test(no_distance_is_too_far),
       cmocka_unit_test(a_thousand_messages),
       cmocka_unit_test(takeover_shows),
+      cmocka_unit_test(levels),
       cmocka_unit_test(larger_than_plain),
       cmocka_unit_test(what_goes_plain),
       cmocka_unit_test(plain_leaves_the_window),
       cmocka_unit_test(failing_changes_nothing),
       cmocka_unit_test(a_backend_that_fails),
+      cmocka_unit_test(a_backend_with_large_windows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
