@@ -27,6 +27,7 @@ typedef struct options {
   size_t max_head;
   const nws_extension *extensions[1];
   size_t extension_count;
+  const nws_extension *deflate; /* the same, when it is that one */
 } options;
 
 static void lie(bytes *log, const char *what) {
@@ -105,6 +106,11 @@ static int read_option(options *o, const char *name, char *value) {
   } else if (strcmp(name, "extensions") == 0 && strcmp(value, "x-mark") == 0) {
     o->extensions[0] = &mark;
     o->extension_count = 1;
+  } else if (strcmp(name, "deflate") == 0) {
+    o->deflate = vector_deflate_make(value);
+    o->extensions[0] = o->deflate;
+    o->extension_count = o->deflate != NULL;
+    return o->deflate != NULL ? 0 : -1;
   } else {
     return -1;
   }
@@ -124,6 +130,11 @@ static void read_options(options *o, const char *text, bytes *log) {
     if (!equals || read_option(o, word, equals + 1) != 0)
       bytes_print(log, "unknown option %s\n", word);
   }
+}
+
+static void free_options(options *o) {
+  vector_deflate_drop(o->deflate);
+  free(o->copy);
 }
 
 /* --- Reading --- */
@@ -280,6 +291,7 @@ static void log_server(const vector *v, nws_server_handshake *hs, int result,
   void *with = hs;
   answer(accept_call, &with, log);
   log_str(log, "subprotocol", hs->subprotocol);
+  vector_deflate_log(hs->extensions, hs->extension_count, log);
   bytes_print(log, "frames at %zu\n", hs->head.len);
   log_behind(v, hs->head.len, log);
 }
@@ -305,7 +317,7 @@ static void play_server(const vector *v, const manner *how, bytes *log) {
   log_server(v, hs, result, log);
   nws_extension_release(hs->extensions, hs->extension_count);
   free(kept);
-  free(o.copy);
+  free_options(&o);
   free(hs);
 }
 
@@ -359,6 +371,7 @@ static void log_client(const vector *v, const nws_client_handshake *hs,
   log_str(log, "subprotocol", hs->subprotocol);
   for (size_t i = 0; i < hs->extension_count; i++)
     bytes_print(log, "extension %s\n", hs->extensions[i].ext->name);
+  vector_deflate_log(hs->extensions, hs->extension_count, log);
   bytes_print(log, "frames at %zu\n", hs->head.len);
   log_behind(v, hs->head.len, log);
 }
@@ -408,7 +421,7 @@ static void play_client(const vector *v, const manner *how, bytes *log) {
     nws_extension_release(hs->extensions, hs->extension_count);
   }
   free(kept);
-  free(o.copy);
+  free_options(&o);
   free(hs);
 }
 

@@ -77,6 +77,15 @@ typedef struct manner {
  *  the runner was built without it. */
 int vector_deflate(const char *words, nws_extension_use *use);
 
+/** For handshakes: permessage-deflate as a configuration in the same words, and
+ *  `insist`, says it; NULL when they are none. Drop it when all is released. */
+const nws_extension *vector_deflate_make(const char *words);
+void vector_deflate_drop(const nws_extension *ext);
+
+/** Adds what was agreed upon, if it was, to the log. */
+void vector_deflate_log(const nws_extension_use *uses, size_t count,
+                        bytes *log);
+
 /* The players add to `log`; `frame` is room that is kept from run to run, for
  * there are many runs and payloads are long. */
 void conn_play(const vector *v, const manner *how, bytes *frame, bytes *log);
