@@ -406,6 +406,65 @@ static void text_that_is_none(void **unused) {
   refused(TEXT, "000100feffc300", "\xc3", bad_text); /* a character cut */
 }
 
+/* Compresses all of it, without the tail. */
+static void compress_whole(const void *text, size_t len, dfl_bytes *out) {
+  uint8_t room[512];
+  z_stream stream;
+  memset(&stream, 0, sizeof(stream));
+  assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, -15, 9, 0), Z_OK);
+  stream.next_in = (Bytef *)(uintptr_t)text;
+  stream.avail_in = (uInt)len;
+  stream.next_out = room;
+  stream.avail_out = sizeof(room);
+  assert_int_equal(deflate(&stream, Z_SYNC_FLUSH), Z_OK);
+  assert_true(stream.avail_out > 0);
+  out->len = 0;
+  dfl_add(out, room, sizeof(room) - stream.avail_out - 4);
+  deflateEnd(&stream);
+}
+
+/* Characters of every length, ended after every byte and with every byte in
+ * turn made wrong: the verdict, and what comes before it, is that of the text
+ * as it is, whatever the pieces. */
+static void text_in_pieces(void **unused) {
+  static const char good[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z";
+  enum { LEN = sizeof(good) - 1 };
+  (void)unused;
+  for (size_t i = 0; i < 2 * LEN; i++) {
+    const size_t len = i < LEN ? i + 1 : LEN;
+    char text[LEN];
+    nws_utf8 utf8 = NWS_UTF8_START;
+    dfl_bytes stream = {0}, want = {0}, payload = {0};
+    size_t valid;
+    memcpy(text, good, LEN);
+    if (i >= LEN) {
+      text[i - LEN] = '\xff';
+    }
+    valid = nws_utf8_check(&utf8, text, len);
+    compress_whole(text, len, &payload);
+    for (size_t k = 0; k < 3; k++) { /* in two fragments, all but the first */
+      const size_t cut = payload.len * k / 3;
+      stream.len = 0;
+      want.len = 0;
+      if (k > 0) {
+        dfl_add_frame(&stream, FIRST, payload.data, cut, 1);
+      }
+      dfl_add_frame(&stream, k > 0 ? LAST : TEXT, payload.data + cut,
+                    payload.len - cut, 1);
+      dfl_add(&want, text, valid);
+      if (valid == len && utf8 == NWS_UTF8_START) {
+        add_wanted(&want, "", 0);
+        sweep(&both, &stream, &want, fine);
+      } else {
+        sweep(&both, &stream, &want, bad_text);
+      }
+    }
+    dfl_free(&stream);
+    dfl_free(&want);
+    dfl_free(&payload);
+  }
+}
+
 /* With a window of 256 bytes, what lies further back is gone. */
 static void window_of_256(void **unused) {
   const nws_deflate_params small = {0, 0, 15, 8};
@@ -689,6 +748,7 @@ int main(void) {
       cmocka_unit_test(bits_where_they_must_not_be),
       cmocka_unit_test(not_agreed),
       cmocka_unit_test(text_that_is_none),
+      cmocka_unit_test(text_in_pieces),
       cmocka_unit_test(window_of_256),
       cmocka_unit_test(bomb_meets_the_limit),
       cmocka_unit_test(bomb_in_a_message),
