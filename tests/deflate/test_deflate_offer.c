@@ -508,6 +508,10 @@ static void freed_too_early(void **unused) {
   assert_string_equal(later.offer, "");
   dfl_part(&later);
   assert_true(memory.live > 0);
+  /* What a connection gives back is not kept for others any more. */
+  const size_t before = memory.live;
+  assert_true(nws_deflate_drop_idle(pair.client.uses, 1) > 200000);
+  assert_true(memory.live < before - 200000);
   dfl_part(&pair);
   assert_int_equal(memory.live, 0);
 }
