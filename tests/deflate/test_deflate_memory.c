@@ -233,6 +233,27 @@ static void budgets(void **unused) {
   assert_int_equal(last, 15);
 }
 
+/* A budget of just what a setting costs is enough for it, and a byte less is
+ * not. */
+static void budgets_to_the_byte(void **unused) {
+  (void)unused;
+  for (unsigned bits = 9; bits <= 15; bits++) {
+    nws_deflate_config config = {.size = sizeof(config)};
+    nws_deflate_config tight = config;
+    size_t cost, found;
+    config.send_window_bits = (uint8_t)bits;
+    config.receive_window_bits = (uint8_t)bits;
+    config.mem_level = (uint8_t)(bits - 7);
+    assert_int_equal(nws_deflate_cost(&config, &cost), NWS_OK);
+    tight.memory_budget = cost;
+    assert_int_equal(nws_deflate_cost(&tight, &found), NWS_OK);
+    assert_int_equal(found, cost);
+    tight.memory_budget = cost - 1;
+    assert_int_equal(nws_deflate_cost(&tight, &found), NWS_OK);
+    assert_true(found < cost);
+  }
+}
+
 /* Whatever the budget, and whatever else is set: a connection that has sent and
  * received holds no more, or nothing but itself. */
 static void no_budget_is_exceeded(void **unused) {
@@ -470,6 +491,7 @@ int main(void) {
       cmocka_unit_test(overlapping_messages),
       cmocka_unit_test(dropping_when_idle),
       cmocka_unit_test(budgets),
+      cmocka_unit_test(budgets_to_the_byte),
       cmocka_unit_test(no_budget_is_exceeded),
       cmocka_unit_test(budget_against_others),
       cmocka_unit_test(budgets_leave_the_rest),

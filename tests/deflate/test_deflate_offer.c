@@ -488,6 +488,39 @@ static void configurations(void **unused) {
   nws_deflate_free(NULL);
 }
 
+/* What two ends agree upon without a handshake has the same ranges. */
+static void agreed_without_a_handshake(void **unused) {
+  nws_deflate deflate;
+  nws_extension_use use;
+  nws_deflate_params found;
+  (void)unused;
+  dfl_init(&deflate, NULL);
+  for (unsigned bits = 0; bits < 256; bits++) {
+    const int fits = bits == 0 || (bits >= 8 && bits <= 15);
+    for (unsigned i = 0; i < 4; i++) {
+      nws_deflate_params params = {0, 0, 0, 0};
+      uint8_t *const fields[] = {
+          &params.send_window_bits, &params.receive_window_bits,
+          &params.send_no_takeover, &params.receive_no_takeover};
+      const int good = i < 2 ? fits : bits <= 1;
+      *fields[i] = (uint8_t)bits;
+      assert_int_equal(nws_deflate_use(&deflate, &params, &use),
+                       good ? NWS_OK : NWS_ERROR_ARGUMENT);
+      assert_int_equal(nws_deflate_agreed(&use, 1, &found), good);
+      if (good) {
+        params.send_window_bits = i == 0 && bits != 0 ? (uint8_t)bits : 15;
+        params.receive_window_bits = i == 1 && bits != 0 ? (uint8_t)bits : 15;
+        assert_memory_equal(&found, &params, sizeof(params));
+      }
+      nws_extension_release(&use, 1);
+    }
+  }
+  assert_int_equal(nws_deflate_use(&deflate, NULL, NULL), NWS_ERROR_ARGUMENT);
+  assert_int_equal(nws_deflate_use(NULL, NULL, &use), NWS_ERROR_ARGUMENT);
+  nws_deflate_free(&deflate);
+  assert_int_equal(nws_deflate_use(&deflate, NULL, &use), NWS_ERROR_ARGUMENT);
+}
+
 /* Freed too early, it offers and accepts nothing; and a connection that still
  * has it in use goes on, and gives back the last of it. */
 static void freed_too_early(void **unused) {
@@ -518,10 +551,15 @@ static void freed_too_early(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_server_answers), cmocka_unit_test(a_client_judges),
-      cmocka_unit_test(a_client_offers),  cmocka_unit_test(both_see_the_same),
-      cmocka_unit_test(little_room),      cmocka_unit_test(configurations),
-      cmocka_unit_test(freed_too_early),  cmocka_unit_test(broken_headers),
+      cmocka_unit_test(a_server_answers),
+      cmocka_unit_test(a_client_judges),
+      cmocka_unit_test(a_client_offers),
+      cmocka_unit_test(both_see_the_same),
+      cmocka_unit_test(little_room),
+      cmocka_unit_test(configurations),
+      cmocka_unit_test(freed_too_early),
+      cmocka_unit_test(broken_headers),
+      cmocka_unit_test(agreed_without_a_handshake),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,6 +180,10 @@ static void written_from_where_it_lies(void **unused) {
  */
 static void takeover_goes_on(void **unused) {
   const nws_deflate_params params = {0, 0, 15, 15};
+  nws_deflate_config config = {.size = sizeof(config)};
+  dfl_memory memory;
+  const uint8_t *frame;
+  size_t len;
   nws_deflate deflate;
   nws_prepared *message;
   dfl_bytes plain = {0}, wire = {0};
@@ -187,7 +191,9 @@ static void takeover_goes_on(void **unused) {
   size_t lens[3];
   dfl_end server, client;
   (void)unused;
-  dfl_init(&deflate, NULL);
+  dfl_memory_init(&memory);
+  config.allocator = &memory.allocator;
+  dfl_init(&deflate, &config);
   dfl_add_kind(&plain, DFL_NOISE, 500, &seed);
   dfl_open_with(&server, NWS_ROLE_SERVER, &deflate, &params, 0);
   dfl_open_with(&client, NWS_ROLE_CLIENT, &deflate, &params, 0);
@@ -195,6 +201,13 @@ static void takeover_goes_on(void **unused) {
                                        plain.len, &message),
                    NWS_OK);
   dfl_pass(&server, &client, NWS_OPCODE_BINARY, plain.data, plain.len);
+  /* One that fails changes nothing, not even that. */
+  memory.fail_at = memory.calls + 1;
+  assert_int_equal(nws_conn_send_prepared(&server.conn, message, &frame, &len),
+                   NWS_ERROR_MEMORY);
+  dfl_send(&server, NWS_OPCODE_BINARY, plain.data, plain.len, &wire);
+  assert_true(wire.len < 50);
+  assert_int_equal(dfl_feed(&client, wire.data, wire.len, 0), NWS_OK);
   pass_prepared(&server, &client, message, plain.data, plain.len);
   for (size_t i = 0; i < 3; i++) {
     wire.len = 0;

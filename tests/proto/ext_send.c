@@ -437,6 +437,36 @@ static void stubborn_encoders(void **unused) {
   free(out);
 }
 
+static int set_all(void *state, nws_frame *frame, int may_transform) {
+  (void)state;
+  (void)may_transform;
+  frame->rsv = NWS_RSV1 | NWS_RSV2 | NWS_RSV3;
+  return NWS_EXTENSION_PASS;
+}
+
+/* Whatever bits an extension sets: those that it owns go out. */
+static void bits_of_others_stay_clear(void **unused) {
+  static const nws_extension grasping = {.size = sizeof(grasping),
+                                         .name = "x-all",
+                                         .rsv = NWS_RSV3,
+                                         .frame_out = set_all};
+  static const char text[] = "Hello";
+  nws_extension_use use = {.ext = &grasping};
+  nws_conn conn;
+  uint8_t out[16];
+  size_t len;
+  (void)unused;
+  assert_int_equal(nws_conn_init(&conn, NWS_ROLE_SERVER, NULL, &use, 1),
+                   NWS_OK);
+  assert_int_equal(nws_conn_send(&conn, TEXT, text, 5, out, sizeof(out), &len),
+                   NWS_OK);
+  assert_int_equal(len, 7);
+  assert_int_equal(out[0], 0x80 | NWS_RSV3 | TEXT);
+  assert_int_equal(
+      nws_conn_send_begin(&conn, BINARY, 0, out, sizeof(out), &len), NWS_OK);
+  assert_int_equal(out[0], 0x80 | NWS_RSV3 | BINARY);
+}
+
 int ext_send_tests(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(encode_alone),
@@ -453,6 +483,7 @@ int ext_send_tests(void) {
       cmocka_unit_test(plain_is_for_the_message),
       cmocka_unit_test(headers_are_shown),
       cmocka_unit_test(stubborn_encoders),
+      cmocka_unit_test(bits_of_others_stay_clear),
   };
   return cmocka_run_group_tests_name("sending", tests, NULL, NULL);
 }
