@@ -377,6 +377,16 @@ static void what_goes_plain(void **unused) {
   assert_int_equal(sent(&end, NWS_OPCODE_TEXT | NWS_SEND_PLAIN, text, 40, &out),
                    0x81);
   dfl_equal(&out, text, 40);
+  /* What cannot be encoded needs no more room than it has. */
+  assert_int_equal(nws_conn_send(&end.conn, NWS_OPCODE_TEXT | NWS_SEND_PLAIN,
+                                 text, 40, room, 42, &len),
+                   NWS_OK);
+  assert_int_equal(
+      nws_conn_send(&end.conn, NWS_OPCODE_PING, text, 40, room, 42, &len),
+      NWS_OK);
+  assert_int_equal(
+      nws_conn_send(&end.conn, NWS_OPCODE_TEXT, text, 40, room, 42, &len),
+      NWS_ERROR_BUFFER);
 
   /* A message in fragments has no size yet, and its first frame decides. */
   assert_int_equal(sent(&end, NWS_OPCODE_TEXT | NWS_SEND_MORE, "a", 1, &out),

@@ -119,6 +119,26 @@ static void answer(exchange *x, const char *extensions) {
       extensions[0] != 0 ? "\r\n" : "");
 }
 
+/* Writes the client's request by hand. */
+static void ask_for(exchange *x, const char *extensions) {
+  x->request_len = (size_t)snprintf(
+      x->request, TEXT_MAX,
+      "GET / HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\n"
+      "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+      "Sec-WebSocket-Extensions: %s\r\n\r\n",
+      extensions);
+}
+
+/* What the server answers. */
+static void expect_answer(const exchange *x, const char *want) {
+  nws_header room[16];
+  nws_http_head head = {.headers = room, .max_headers = 16};
+  assert_int_equal(nws_http_parse_response(&head, x->response, x->response_len),
+                   NWS_OK);
+  expect_header(&head, want);
+}
+
 #define SAMPLES(...)                                                           \
   (const ext_sample *const[]) {                                                \
     __VA_ARGS__, NULL                                                          \
@@ -235,6 +255,21 @@ static void decline_all(void **unused) {
   assert_int_equal(x->server.extension_count, 0);
   assert_int_equal(x->client.extension_count, 0);
   give_back(x);
+}
+
+/* What was declined leaves nothing in the answer, wherever it stood. */
+static void decline_some(void **unused) {
+  static const char *const offers[] = {
+      "x-rle; speed=11, x-rle; max-run=7, x-rle; max-run=256, x-xor; a; b",
+      "x-rle; max-run=7, x-rle; speed=11", "x-rle; speed=11, x-rle; max-run=7"};
+  (void)unused;
+  for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
+    exchange *x = prepare(SAMPLES(&ext_rle), SAMPLES(&ext_xor, &ext_rle));
+    ask_for(x, offers[i]);
+    assert_int_equal(serve(x), NWS_OK);
+    expect_answer(x, "x-rle; max-run=7");
+    give_back(x);
+  }
 }
 
 /* Of two extensions that own the same bit only the first offered is used. */
@@ -382,6 +417,29 @@ static int accept_junk(const nws_extension *ext,
   return NWS_OK;
 }
 
+static int accept_twice(const nws_extension *ext,
+                        const nws_extension_offer *element, char *out,
+                        size_t cap, size_t *len, void **state) {
+  static const char twice[] = "x-rle, x-rle";
+  (void)element;
+  assert_true(cap >= sizeof(twice));
+  memcpy(out, twice, sizeof(twice) - 1);
+  *len = sizeof(twice) - 1;
+  *state = ext_state_make(ext);
+  return NWS_OK;
+}
+
+static int accept_name(const nws_extension *ext,
+                       const nws_extension_offer *element, char *out,
+                       size_t cap, size_t *len, void **state) {
+  assert_true(element->param_count <= NWS_EXTENSION_PARAMS_MAX);
+  assert_true(cap >= 5);
+  memcpy(out, "x-rle", 5);
+  *len = 5;
+  *state = ext_state_make(ext);
+  return NWS_OK;
+}
+
 static int accept_nothing(const nws_extension *ext,
                           const nws_extension_offer *element, char *out,
                           size_t cap, size_t *len, void **state) {
@@ -413,6 +471,7 @@ static void answers_are_checked(void **unused) {
                   size_t, size_t *, void **);
     int want;
   } cases[] = {{accept_junk, NWS_ERROR_FIELD},
+               {accept_twice, NWS_ERROR_FIELD},
                {accept_nothing, NWS_ERROR_FIELD},
                {accept_poor, NWS_ERROR_MEMORY}};
   (void)unused;
@@ -426,18 +485,42 @@ static void answers_are_checked(void **unused) {
   }
 }
 
+/* An extension that would take anything is not shown an offer whose parameters
+ * it cannot all see. */
+static void offers_with_many_parameters(void **unused) {
+  ext_sample easy = ext_rle;
+  (void)unused;
+  easy.base.accept = accept_name;
+  for (size_t count = 0; count <= NWS_EXTENSION_PARAMS_MAX + 2; count++) {
+    exchange *x = prepare(SAMPLES(&ext_rle), SAMPLES(&easy));
+    char offer[256];
+    int len = sprintf(offer, "x-rle");
+    for (size_t i = 0; i < count; i++) {
+      len += sprintf(offer + len, "; p%zu=1", i);
+    }
+    ask_for(x, offer);
+    assert_int_equal(serve(x), NWS_OK);
+    assert_int_equal(x->server.extension_count,
+                     count <= NWS_EXTENSION_PARAMS_MAX);
+    expect_answer(x, count <= NWS_EXTENSION_PARAMS_MAX ? "x-rle" : NULL);
+    give_back(x);
+  }
+}
+
 int ext_handshake_tests(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(agree_with_a_parameter),
       cmocka_unit_test(agree_and_talk),
       cmocka_unit_test(fall_back_to_the_second_offer),
       cmocka_unit_test(decline_all),
+      cmocka_unit_test(decline_some),
       cmocka_unit_test(conflicts_are_not_agreed_on),
       cmocka_unit_test(surprises_are_refused),
       cmocka_unit_test(application_declines),
       cmocka_unit_test(accepting_again_leaks_nothing),
       cmocka_unit_test(offers_are_checked),
       cmocka_unit_test(answers_are_checked),
+      cmocka_unit_test(offers_with_many_parameters),
   };
   return cmocka_run_group_tests_name("agreeing", tests, NULL, NULL);
 }
