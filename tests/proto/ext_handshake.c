@@ -485,6 +485,26 @@ static void answers_are_checked(void **unused) {
   }
 }
 
+/* One that owns no bit and no opcode is used once all the same. */
+static void once_each(void **unused) {
+  ext_sample easy = ext_rle;
+  exchange *x;
+  (void)unused;
+  easy.base.accept = accept_name;
+  easy.base.rsv = 0;
+  x = prepare(SAMPLES(&easy), SAMPLES(&easy));
+  ask_for(x, "x-rle, x-rle; a=1, x-rle");
+  assert_int_equal(serve(x), NWS_OK);
+  assert_int_equal(x->server.extension_count, 1);
+  expect_answer(x, "x-rle");
+  give_back(x);
+  x = prepare(SAMPLES(&easy), SAMPLES(&easy));
+  assert_int_equal(start(x), NWS_OK);
+  answer(x, "Sec-WebSocket-Extensions: x-rle, x-rle");
+  assert_int_equal(confirm(x), NWS_ERROR_EXTENSION_HEADER);
+  give_back(x);
+}
+
 /* An extension that would take anything is not shown an offer whose parameters
  * it cannot all see. */
 static void offers_with_many_parameters(void **unused) {
@@ -521,6 +541,7 @@ int ext_handshake_tests(void) {
       cmocka_unit_test(offers_are_checked),
       cmocka_unit_test(answers_are_checked),
       cmocka_unit_test(offers_with_many_parameters),
+      cmocka_unit_test(once_each),
   };
   return cmocka_run_group_tests_name("agreeing", tests, NULL, NULL);
 }
