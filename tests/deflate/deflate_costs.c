@@ -10,9 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BITS = 8, LAST_BITS = 15, COLUMNS = 6 };
-
-static const unsigned mem_levels[] = {1, 4, 6, 8, 9};
+enum { FIRST_BITS = 8, LAST_BITS = 15, COLUMNS = 10 };
 
 static size_t cost_of(const nws_deflate_config *config) {
   size_t bytes;
@@ -43,7 +41,7 @@ static size_t one_way(int sends, unsigned bits, unsigned mem_level,
 
 static void measure(unsigned bits, size_t row[COLUMNS]) {
   for (size_t i = 0; i < COLUMNS - 1; i++) {
-    row[i] = one_way(1, bits, mem_levels[i], NULL);
+    row[i] = one_way(1, bits, (unsigned)i + 1, NULL);
   }
   row[COLUMNS - 1] = one_way(0, bits, 8, NULL);
 }
@@ -53,24 +51,39 @@ static int is_near(size_t told, size_t found) {
   return apart <= found / 10;
 }
 
-/* Looks for a row's line in the document. */
-static int check_row(const char *path, unsigned bits,
-                     const size_t row[COLUMNS]) {
+/* Whether a line is a row for these bits that tells what was found. */
+static int is_row(const char *line, unsigned bits, const size_t row[COLUMNS]) {
+  unsigned named;
+  int used;
+  if (sscanf(line, "| %u%n", &named, &used) != 1 || named != bits) {
+    return 0;
+  }
+  for (size_t i = 0; i < COLUMNS; i++) {
+    size_t told;
+    int more;
+    if (sscanf(line + used, " | %zu%n", &told, &more) != 1 ||
+        !is_near(told, row[i])) {
+      return 0;
+    }
+    used += more;
+  }
+  return strcmp(line + used, " |\n") == 0;
+}
+
+static int is_isal(const char *line, unsigned bits, const size_t row[COLUMNS]) {
+  size_t told;
+  (void)bits;
+  return sscanf(line, "ISA-L takes %zu", &told) == 1 && is_near(told, row[0]);
+}
+
+/* Looks for a line in the document. */
+static int check(const char *path, unsigned bits, const size_t row[COLUMNS],
+                 int (*is_it)(const char *, unsigned, const size_t *)) {
   FILE *file = fopen(path, "r");
   char line[256];
   int found = 0;
   while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-    size_t told[COLUMNS];
-    unsigned named;
-    if (sscanf(line, "| %u | %zu | %zu | %zu | %zu | %zu | %zu |", &named,
-               &told[0], &told[1], &told[2], &told[3], &told[4],
-               &told[5]) == 1 + COLUMNS &&
-        named == bits) {
-      found = 1;
-      for (size_t i = 0; i < COLUMNS; i++) {
-        found = found && is_near(told[i], row[i]);
-      }
-    }
+    found = found || is_it(line, bits, row);
   }
   if (file != NULL) {
     fclose(file);
@@ -84,10 +97,13 @@ static int check_row(const char *path, unsigned bits,
 int main(int argc, char **argv) {
   int good = 1;
   if (nws_deflate_isal() != NULL) {
-    printf("ISA-L: %zu\n\n", one_way(1, 15, 8, nws_deflate_isal()));
+    const size_t row[COLUMNS] = {one_way(1, 15, 8, nws_deflate_isal())};
+    printf("ISA-L takes %zu\n\n", row[0]);
+    good = argc < 2 || check(argv[1], 15, row, is_isal);
   }
-  printf("| window bits | send, mem_level 1 | 4 | 6 | 8 | 9 | receive |\n");
-  printf("|---|---|---|---|---|---|---|\n");
+  printf("| window bits | send, mem_level 1 | 2 | 3 | 4 | 5 | 6 | 7 | "
+         "8 | 9 | receive |\n");
+  printf("|---|---|---|---|---|---|---|---|---|---|---|\n");
   for (unsigned bits = FIRST_BITS; bits <= LAST_BITS; bits++) {
     size_t row[COLUMNS];
     measure(bits, row);
@@ -96,7 +112,7 @@ int main(int argc, char **argv) {
       printf(" | %zu", row[i]);
     }
     printf(" |\n");
-    good = (argc < 2 || check_row(argv[1], bits, row)) && good;
+    good = (argc < 2 || check(argv[1], bits, row, is_row)) && good;
   }
   return good ? 0 : 1;
 }
