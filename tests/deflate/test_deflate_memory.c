@@ -25,6 +25,7 @@ static void takeover_costs_when_it_is_used(void **unused) {
   dfl_memory memory;
   nws_deflate_config config = {.size = sizeof(config)};
   nws_deflate deflate;
+  dfl_bytes wire = {0};
   dfl_end a, b;
   size_t idle, cost, held;
   (void)unused;
@@ -37,6 +38,10 @@ static void takeover_costs_when_it_is_used(void **unused) {
   dfl_open_with(&b, NWS_ROLE_CLIENT, &deflate, &both, 0);
   idle = nws_deflate_held(a.uses, 1);
   assert_true(idle > 0 && idle < 256);
+  dfl_add_frame(&wire, 0x80 | NWS_RSV1 | NWS_OPCODE_TEXT, NULL, 0, 1);
+  assert_int_equal(dfl_feed(&a, wire.data, wire.len, 0), NWS_OK);
+  dfl_free(&wire);
+  assert_int_equal(nws_deflate_held(a.uses, 1), idle); /* nothing in it */
   dfl_pass(&a, &b, NWS_OPCODE_TEXT | NWS_SEND_PLAIN, text, TEXT_LEN);
   assert_int_equal(nws_deflate_held(a.uses, 1), idle);
   assert_int_equal(nws_deflate_held(b.uses, 1), idle);
