@@ -106,6 +106,7 @@ typedef enum nws_error {
   NWS_ERROR_EXTENSION_UNASKED = -10224,   /**< answer to an offer never made */
   NWS_ERROR_SUBPROTOCOL_MISSING = -10225, /**< a required one was not agreed */
   NWS_ERROR_PSEUDO_HEADER = -10226, /**< extended CONNECT lacks what it needs */
+  NWS_ERROR_PATH = -10227, /**< the server has no route for this path */
 
   /* TLS, in libnws_net; nws_closed.detail and nws_trouble.detail say more. */
   NWS_ERROR_TLS = -10250,             /**< the TLS handshake or stream failed */

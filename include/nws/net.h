@@ -151,6 +151,20 @@ typedef struct nws_net_limits {
 
 /* --- Server --- */
 
+/** What a server does at one path. What is NULL is as the server has it. */
+typedef struct nws_route {
+  size_t size;      /**< sizeof(nws_route) */
+  const char *path; /**< "/chat", exactly; or "/rooms/" and a star:
+                         whatever begins with "/rooms/". As clients
+                         write it: nothing is decoded */
+  const nws_handler *handler;
+  const nws_server_policy *policy; /**< subprotocols, origins, extensions */
+  const nws_conn_config *conn;
+  const nws_net_limits *limits; /**< but for the handshake timeout, which is the
+                                     server's */
+  void *user;                   /**< what nws_peer_user() gives at first */
+} nws_route;
+
 /** Trouble that no callback of the handler tells of.
  *  - A connection has ended, and the handler never heard of it: garbage instead
  *    of HTTP or TLS, a head beyond its limits, half a request, a request that
@@ -190,6 +204,11 @@ typedef struct nws_server_options {
   const nws_conn_config *conn; /**< NULL: defaults. Its `random` and `scratch`
                                     may stay NULL here */
   nws_net_limits limits;
+  const nws_route *routes; /**< read during the call; what they point to is
+                                borrowed for the server's life. The exact path
+                                comes first, then the longest. Other paths are
+                                for `http`, with NWS_ERROR_PATH (404) */
+  size_t route_count;      /**< 0: all paths are the same */
   void (*stopped)(nws_server *server, void *user); /**< after
                             nws_server_stop(): all peers are closed, and
                             `server` is freed when this returns */

@@ -221,6 +221,9 @@ static const nws_error_info table[] = {
          "the extended CONNECT lacks a pseudo-header or has a wrong one",
          "RFC 8441 5", 0, 400),
 
+    PEER(NWS_ERROR_PATH, "path", "nothing is served at this path",
+         "RFC 9110 15.5.5", 0, 404),
+
     PEER(NWS_ERROR_TLS, "tls", "TLS failed", "RFC 8446 6.2", 0, 0),
     PEER(NWS_ERROR_TLS_CERTIFICATE, "tls_certificate",
          "the other end's certificate is not trusted", "RFC 5280 6", 0, 0),

@@ -140,6 +140,12 @@ static void on_listen(uv_poll_t *poll, int status, int events) {
   nws__loop_leave(loop);
 }
 
+static void free_server(nws_server *server) {
+  free(server->ears);
+  free(server->routes);
+  free(server);
+}
+
 /* --- Starting --- */
 
 static int take_options(nws_server *server, const nws_server_options *given) {
@@ -236,11 +242,13 @@ int nws_server_start(nws_loop *loop, const nws_server_options *options,
   server->loop = loop;
   int rc = take_options(server, options);
   if (rc == NWS_OK) {
+    rc = nws__routes_take(server);
+  }
+  if (rc == NWS_OK) {
     rc = start_listening(server);
   }
   if (rc != NWS_OK && server->handles == 0) {
-    free(server->ears);
-    free(server);
+    free_server(server);
     return rc;
   }
   uv_timer_init(loop->uv, &server->timer);
@@ -316,8 +324,7 @@ void nws__server_settle(nws_server *server) {
   if (server->options.stopped != NULL) {
     server->options.stopped(server, server->options.user);
   }
-  free(server->ears);
-  free(server);
+  free_server(server);
   nws__loop_release(loop);
 }
 

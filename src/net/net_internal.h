@@ -247,11 +247,21 @@ typedef struct nws__ear {
   nws_listener *listener; /* held; NULL once the server is stopping */
 } nws__ear;
 
+/* A route, with all that it leaves to the server filled in. */
+typedef struct nws__route {
+  nws_str path; /* without the final star */
+  int below;    /* and whatever begins with it */
+  nws__setup setup;
+  const nws_server_policy *policy;
+  void *user; /* NULL: the server's */
+} nws__route;
+
 struct nws_server {
   nws__ear *ears; /* owned */
   size_t ear_count;
-  uv_timer_t timer; /* looks again after descriptors ran out; once it is
-                       stopping: drops what is left */
+  nws__route *routes; /* owned; as many as in the options */
+  uv_timer_t timer;   /* looks again after descriptors ran out; once it is
+                         stopping: drops what is left */
   nws_loop *loop;
   nws__setup setup;
   nws_server_options options;
@@ -387,6 +397,10 @@ void nws__secure_step(nws_peer *peer);
 long nws__peer_receive(nws_peer *peer, uint8_t *out, size_t cap);
 long nws__peer_give(nws_peer *peer, const uv_buf_t *bufs, unsigned count);
 void nws__peer_shut(nws_peer *peer);
+
+/* route.c */
+int nws__routes_take(nws_server *server);
+int nws__route_choose(nws_peer *peer, int rc);
 
 /* listen.c and server_shake.c */
 void nws__server_settle(nws_server *server);

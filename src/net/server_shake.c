@@ -250,6 +250,9 @@ void nws__server_read(nws_peer *peer, uint8_t *data, size_t len) {
     return;
   }
   if (rc == NWS_OK || is_http(rc)) {
+    rc = nws__route_choose(peer, rc);
+  }
+  if (rc == NWS_OK || is_http(rc)) {
     size_t used = hs->head.len - before;
     decide(peer, rc, data + used, len - used);
   } else {
