@@ -30,13 +30,13 @@ enum {
 };
 
 typedef struct connection {
-  cli_client client;
-  cli_deflate deflate; /* first: the peer's user pointer is both */
-  int binary;          /* send binary messages */
-  int raw;             /* send what each read gives, not lines */
-  int stay;            /* the end of the input does not close */
-  int wait;            /* it does, but after a while */
-  uint32_t wait_ms;    /* how long that is */
+  cli_client client; /* first: the peer's user pointer is both */
+  cli_deflate deflate;
+  int binary;       /* send binary messages */
+  int raw;          /* send what each read gives, not lines */
+  int stay;         /* the end of the input does not close */
+  int wait;         /* it does, but after a while */
+  uint32_t wait_ms; /* how long that is */
   unsigned close_code;
   nws_str close_reason;
   int close_given;

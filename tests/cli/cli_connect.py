@@ -49,32 +49,6 @@ class Messages(unittest.TestCase):
         self.assertEqual(done.stdout, lines + "\n")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
-    def test_deflate(self):
-        for args, words in (
-            ((), {"client_max_window_bits"}),
-            (("--deflate",), {"client_max_window_bits"}),
-            (("--deflate=no-takeover",), {
-                "client_max_window_bits", "client_no_context_takeover",
-                "server_no_context_takeover"}),
-            (("--deflate=bits=9",), {
-                "client_max_window_bits=9", "server_max_window_bits=9"}),
-            (("--deflate=off",), None),
-        ):  # fmt: skip
-            fake = FakeServer(self, lambda wire: (wire.accept(), wire.send(8)))
-            run("connect", *args, fake.url)
-            offers = [x.partition(": ")[2].split(",")[0].split("; ")
-                      for x in fake.join()[0] if x.startswith("Sec-WebSocket-Ext")]  # fmt: skip
-            if words is None:
-                self.assertEqual(offers, [])
-            else:
-                self.assertEqual(offers[0][0], "permessage-deflate")
-                self.assertEqual(set(offers[0][1:]), words)
-        for how in ("", "=no-takeover", "=bits=8", "=takeover,bits=10", "=off"):
-            server = Server(self, "--deflate")
-            lines = "".join(f"line {i} of many that look alike\n" for i in range(500))
-            done = run("connect", f"--deflate{how}", server.url, stdin=lines)
-            self.assertEqual((done.returncode, done.stdout), (0, lines), how)
-
     def test_many_lines(self):
         server = Server(self)
         lines = "".join(f"line {i}\n" for i in range(20000))

@@ -9,7 +9,6 @@ import time
 import unittest
 import urllib.error
 import urllib.request
-import zlib
 from cli_support import (
     LIMIT, Running, Server, Wire, close_payload, dial, free_port, main, run,
 )  # fmt: skip
@@ -37,37 +36,6 @@ class Serve(unittest.TestCase):
         wire.send(8, close_payload(4321, "so"))
         self.assertEqual(wire.recv()[:2], (8, close_payload(4321)))
         self.assertTrue(wire.at_end())
-
-    def test_deflate(self):
-        offer = "permessage-deflate; client_max_window_bits"
-        packed = zlib.compressobj(wbits=-9)
-        payload = packed.compress(b"again " * 50) + packed.flush(zlib.Z_SYNC_FLUSH)
-        for args, answer in (
-            ((), None),
-            (("--deflate=off",), None),
-            (("--deflate", "--deflate=off"), None),
-            (("--deflate",), "permessage-deflate"),
-            (("--deflate=takeover",), "permessage-deflate"),
-            (("--deflate=no-takeover,bits=9",), "permessage-deflate; "
-             "client_max_window_bits=9; client_no_context_takeover; "
-             "server_max_window_bits=9; server_no_context_takeover"),
-        ):  # fmt: skip
-            server = Server(self, *args)
-            header = f"Sec-WebSocket-Extensions: {offer}\r\n"
-            wire, head = dial(self, server.port, header)
-            found = [x for x in head if x.lower().startswith("sec-websocket-ext")]
-            if answer is None:
-                self.assertEqual(found, [], args)
-                continue
-            words = found[0].split(": ")[1].split("; ")
-            self.assertEqual("; ".join(words[:1] + sorted(words[1:])), answer)
-            wire.send(1, payload[:-4], rsv=0x40)
-            self.assertEqual(wire.take(1), b"\xc1")
-            size = wire.take(1)[0]
-            self.assertLess(size, 50)
-            inflate = zlib.decompressobj(wbits=-9 if "9" in answer else -15)
-            got = inflate.decompress(wire.take(size) + b"\0\0\xff\xff")
-            self.assertEqual(got, b"again " * 50)
 
     def fetch(self, server, path, method="GET", data=None):
         request = urllib.request.Request(
