@@ -109,7 +109,12 @@ int nws__cli_deflate_read(cli_deflate *deflate, const char *command,
  * complaining. */
 int nws__cli_deflate_start(cli_deflate *deflate);
 
-/* Gives it back, after the connections. */
+/* Makes the extension as it is for who reads what was sent under these
+ * settings, and fills the use for that; all zero when it is off. Returns
+ * NWS_OK, or an nws_error after complaining. */
+int nws__cli_deflate_use(cli_deflate *deflate, nws_extension_use *use);
+
+/* Gives it back, after the connections and uses. */
 void nws__cli_deflate_free(cli_deflate *deflate);
 
 /* --- cli_escape.c --- */
@@ -157,12 +162,16 @@ void nws__cli_hex_end(cli_hex *hex);
 
 /* --- cli_frames.c --- */
 
+/* Where payload is inflated to, a piece at a time. */
+#define CLI_SCRATCH ((size_t)1 << 14)
+
 /* Prints the frames of a stream one per line, as it arrives, and finds its
  * first violation. Private but for what is said here. */
 typedef struct cli_frames {
   /* To be set; all else zero. */
   size_t max_shown; /* payload bytes to show of a frame */
   nws_conn_config config;
+  nws_extension_use inflate; /* permessage-deflate; all zero: not in use */
   FILE *out;
 
   uint64_t offset; /* of the next byte of the stream */
@@ -183,8 +192,10 @@ typedef struct cli_frames {
   int closed;             /* a close frame has gone by */
   size_t header_len;      /* bytes in `header` */
   uint8_t header[NWS_FRAME_HEADER_MAX];
-  uint8_t *shown; /* the payload's first bytes, unmasked */
+  uint8_t *shown; /* the payload's first bytes, unmasked and inflated */
   size_t shown_len;
+  uint64_t inflated; /* bytes that the payload has become so far */
+  uint8_t scratch[CLI_SCRATCH];
 } cli_frames;
 
 /* Prepares. `role` is that of the sender, 0 for either.

@@ -74,6 +74,22 @@ int nws__cli_deflate_start(cli_deflate *deflate) {
   return rc;
 }
 
+int nws__cli_deflate_use(cli_deflate *deflate, nws_extension_use *use) {
+  const nws_deflate_params params = {
+      .receive_no_takeover = deflate->config.receive_no_takeover,
+      .receive_window_bits = deflate->config.receive_window_bits};
+  memset(use, 0, sizeof(*use));
+  int rc = nws__cli_deflate_start(deflate);
+  if (rc != NWS_OK || !deflate->on) {
+    return rc;
+  }
+  rc = nws_deflate_use(&deflate->deflate, &params, use);
+  if (rc != NWS_OK) {
+    nws__cli_say("cannot inflate: %s", nws_error_text(rc));
+  }
+  return rc;
+}
+
 void nws__cli_deflate_free(cli_deflate *deflate) {
   if (deflate->count) {
     nws_deflate_free(&deflate->deflate);

@@ -4,7 +4,9 @@
  * every rule, and where one was broken. It does not tell how a frame was
  * masked, though, so the headers are parsed here a second time with
  * nws_frame_parse(), for show. A header goes to both byte by byte, a payload in
- * pieces as they come; what is kept of it is what will be shown.
+ * pieces as they come; what is kept of it is what will be shown. Where a
+ * message is compressed, that is what comes out of the engine, and since some
+ * of it may come with the frame's last byte only, its line is printed then.
  *
  * Behind a close frame the engine looks at nothing any more (RFC 6455 5.5.1);
  * frames there are shown, and judged by their headers alone.
@@ -34,6 +36,8 @@ int nws__cli_frames_init(cli_frames *frames, unsigned role) {
   config->manual_close = 1;
   config->accept_any_mask = role == 0;
   config->random = &no_random;
+  config->scratch = frames->scratch;
+  config->scratch_len = sizeof(frames->scratch);
   /* Close frames and their reasons are shown whole. */
   size_t cap = frames->max_shown > MIN_SHOWN ? frames->max_shown : MIN_SHOWN;
   frames->shown = malloc(cap);
@@ -43,7 +47,7 @@ int nws__cli_frames_init(cli_frames *frames, unsigned role) {
   int rc =
       nws_conn_init(&frames->conn,
                     role == NWS_ROLE_SERVER ? NWS_ROLE_CLIENT : NWS_ROLE_SERVER,
-                    config, NULL, 0);
+                    config, &frames->inflate, frames->inflate.ext ? 1 : 0);
   if (rc == NWS_OK) {
     rc = nws_conn_lend(&frames->conn, &frames->spill);
   }
@@ -66,16 +70,33 @@ static void put_flags(FILE *out, const nws_frame *frame) {
   }
 }
 
+/* The reserved bits of the message that a data frame belongs to. */
+static unsigned message_rsv(const cli_frames *frames) {
+  return frames->frame.opcode == NWS_OPCODE_CONTINUATION ? frames->message_rsv
+                                                         : frames->frame.rsv;
+}
+
+/* Whether the payload is shown inflated. */
+static int is_inflated(const cli_frames *frames) {
+  return frames->inflate.ext && !frames->closed &&
+         frames->frame.opcode < NWS_OPCODE_CLOSE &&
+         (message_rsv(frames) & NWS_RSV1);
+}
+
 /* Whether the payload is to be shown as text. */
 static int is_text(const cli_frames *frames) {
   const nws_frame *frame = &frames->frame;
   if (frame->opcode >= NWS_OPCODE_CLOSE) {
     return nws_utf8_valid(frames->shown, frames->shown_len);
   }
-  if (frame->opcode == NWS_OPCODE_CONTINUATION) {
-    return frames->message_opcode == NWS_OPCODE_TEXT && !frames->message_rsv;
+  unsigned opcode = frame->opcode == NWS_OPCODE_CONTINUATION
+                        ? frames->message_opcode
+                        : frame->opcode;
+  unsigned encoded = message_rsv(frames);
+  if (is_inflated(frames)) {
+    encoded &= ~(unsigned)NWS_RSV1;
   }
-  return frame->opcode == NWS_OPCODE_TEXT && !frame->rsv;
+  return opcode == NWS_OPCODE_TEXT && !encoded;
 }
 
 static size_t shown_cap(const cli_frames *frames) {
@@ -104,27 +125,27 @@ static void put_payload(const cli_frames *frames) {
   uint16_t code;
   nws_str reason;
   size_t shown = frames->shown_len;
+  uint64_t len = is_inflated(frames) ? frames->inflated : frame->payload_len;
   if (frame->opcode == NWS_OPCODE_CLOSE &&
       nws_close_parse(frames->shown, shown, &code, &reason, NULL) == NWS_OK) {
     fputc(' ', out);
     nws__cli_put_close(out, code, reason);
     return;
   }
-  if (frame->payload_len == 0 || shown_cap(frames) == 0) {
+  if (len == 0 || shown_cap(frames) == 0) {
     return;
   }
   fputc(' ', out);
   if (is_text(frames)) {
-    if (shown < frame->payload_len) {
+    if (shown < len) {
       shown -= cut_tail(frames);
     }
     nws__cli_put_text(out, frames->shown, shown, CLI_TEXT_QUOTE);
   } else {
     nws__cli_put_hex(out, frames->shown, shown, shown);
   }
-  if (shown < frame->payload_len) {
-    fprintf(out, " ... (%llu more)",
-            (unsigned long long)(frame->payload_len - shown));
+  if (shown < len) {
+    fprintf(out, " ... (%llu more)", (unsigned long long)(len - shown));
   }
 }
 
@@ -139,6 +160,9 @@ static void put_frame(cli_frames *frames) {
             frame->key[2], frame->key[3]);
   }
   fprintf(out, " len=%llu", (unsigned long long)frame->payload_len);
+  if (is_inflated(frames)) {
+    fprintf(out, " inflated=%llu", (unsigned long long)frames->inflated);
+  }
   put_payload(frames);
   fputs(frames->closed ? " (behind the close, ignored)\n" : "\n", out);
 }
@@ -151,13 +175,26 @@ static int violated(cli_frames *frames, int error, uint64_t at) {
   return error;
 }
 
+/* Keeps what will be shown of a piece that has been inflated. */
+static void keep_inflated(cli_frames *frames, const nws_event *event) {
+  size_t room = shown_cap(frames) - frames->shown_len;
+  size_t part = event->len < room ? event->len : room;
+  if (part) {
+    memcpy(frames->shown + frames->shown_len, event->data, part);
+  }
+  frames->shown_len += part;
+  frames->inflated += event->len;
+}
+
 /* Lets the engine judge the next bytes. */
 static int judge(cli_frames *frames, uint8_t *data, size_t len) {
   nws_input in = {data, len, 0};
   nws_event event;
   int rc;
   while ((rc = nws_conn_recv(&frames->conn, &in, &event)) > 0) {
-    ;
+    if (event.type == NWS_EVENT_DATA && is_inflated(frames)) {
+      keep_inflated(frames, &event);
+    }
   }
   if (rc == 0) {
     return NWS_OK;
@@ -194,7 +231,7 @@ static void end_frame(cli_frames *frames) {
 /* Shows the frame once what is to be shown of its payload has arrived. */
 static void show(cli_frames *frames) {
   uint64_t need = frames->frame.payload_len;
-  if (need > shown_cap(frames)) {
+  if (!is_inflated(frames) && need > shown_cap(frames)) {
     need = shown_cap(frames);
   }
   if (frames->printed || frames->payload_at < need) {
@@ -208,7 +245,6 @@ static void begin_payload(cli_frames *frames) {
   frames->in_payload = 1;
   frames->printed = 0;
   frames->payload_at = 0;
-  frames->shown_len = 0;
   show(frames);
   if (frames->frame.payload_len == 0) {
     end_frame(frames);
@@ -219,6 +255,8 @@ static void begin_payload(cli_frames *frames) {
 static int take_header(cli_frames *frames, uint8_t *byte) {
   if (frames->header_len == 0) {
     frames->frame_at = frames->offset;
+    frames->shown_len = 0;
+    frames->inflated = 0;
   }
   frames->header[frames->header_len++] = *byte;
   frames->offset++;
@@ -253,13 +291,21 @@ static void keep(cli_frames *frames, const uint8_t *data, size_t len) {
 static size_t take_payload(cli_frames *frames, uint8_t *data, size_t len) {
   uint64_t left = frames->frame.payload_len - frames->payload_at;
   size_t part = len < left ? len : (size_t)left;
-  if (frames->shown_len < shown_cap(frames)) {
+  int inflated = is_inflated(frames);
+  if (!inflated && frames->shown_len < shown_cap(frames)) {
     keep(frames, data, part);
   }
   frames->payload_at += part;
   frames->offset += part;
-  show(frames);
-  judge(frames, data, part);
+  if (!inflated) {
+    show(frames); /* before the verdict, for it may be at fault */
+  }
+  if (judge(frames, data, part) != NWS_OK) {
+    return part;
+  }
+  if (inflated) {
+    show(frames);
+  }
   if (frames->payload_at == frames->frame.payload_len) {
     end_frame(frames);
   }

@@ -19,6 +19,12 @@ int nws__cli_deflate_start(cli_deflate *deflate) {
   return NWS_OK;
 }
 
+int nws__cli_deflate_use(cli_deflate *deflate, nws_extension_use *use) {
+  (void)deflate;
+  memset(use, 0, sizeof(*use));
+  return NWS_OK;
+}
+
 void nws__cli_deflate_free(cli_deflate *deflate) {
   (void)deflate;
 }

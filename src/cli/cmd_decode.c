@@ -13,7 +13,14 @@
 #define SHOWN_DEFAULT 64
 #define SHOWN_MAX ((uint64_t)1 << 20)
 
-enum { OPTION_HEX = 256, OPTION_RAW, OPTION_ROLE, OPTION_SHOWN, OPTION_RSV };
+enum {
+  OPTION_HEX = 256,
+  OPTION_RAW,
+  OPTION_ROLE,
+  OPTION_SHOWN,
+  OPTION_RSV,
+  OPTION_DEFLATE
+};
 
 typedef enum form { FORM_GUESS = 0, FORM_HEX, FORM_RAW } form;
 
@@ -27,6 +34,7 @@ typedef struct decoder {
   form form;
   unsigned role; /* the sender's, 0 for either */
   cli_hex hex;
+  cli_deflate deflate;
   cli_frames frames;
   size_t start_len;
   char start[START + 1]; /* how the input begins, as it came */
@@ -36,8 +44,13 @@ typedef struct decoder {
 /* Hex text begins with a digit, white space, a comma, a colon or a comment.
  * A stream of frames cannot begin with any of these bytes, unless with reserved
  * bits or a fragmented control frame: the first byte of a message's first frame
- * is 0x01, 0x02, or has its top bit set. */
-static form guess(uint8_t first) {
+ * is 0x01, 0x02, or has its top bit set. With compression it can be 0x41 or
+ * 0x42, which are A and B; as hex text, these would begin a frame with RSV2. */
+static form guess(const decoder *d, uint8_t first) {
+  if ((first == 'A' || first == 'B') && d->deflate.on &&
+      !(d->frames.config.rsv_in & NWS_RSV2)) {
+    return FORM_RAW;
+  }
   return strchr("0123456789abcdefABCDEF#,:\t\n\v\f\r ", first) && first
              ? FORM_HEX
              : FORM_RAW;
@@ -62,9 +75,27 @@ static int is_xxd(const char *start) {
          start[9] == ' ';
 }
 
-/* Helps those whose input cannot be frames, after it has been found at fault:
- * none of these beginnings is one that frames could have. */
+/* Whether the fault is the bit that marks compressed messages (RFC 7692 6). */
+static int is_compressed(const decoder *d) {
+  const unsigned first = d->frames.header[0] & 0x7fu; /* fin or not */
+  return d->frames.error == NWS_ERROR_RSV && !d->deflate.on &&
+         (first == (NWS_RSV1 | NWS_OPCODE_TEXT) ||
+          first == (NWS_RSV1 | NWS_OPCODE_BINARY));
+}
+
+/* Helps those whose input is at fault for want of an option, or cannot be
+ * frames: none of these beginnings is one that frames could have. */
 static void hint(const decoder *d) {
+  if (is_compressed(d)) {
+    nws__cli_say("rsv1 marks a compressed message; try --deflate");
+    return;
+  }
+  if (d->frames.error == NWS_ERROR_EXTENSION) {
+    nws__cli_say(
+        "the payload is no DEFLATE data, or refers to what came before "
+        "this input or beyond the settings of --deflate");
+    return;
+  }
   if (strncmp(d->start, "GET /", 5) == 0 ||
       strncmp(d->start, "HTTP/1.", 7) == 0) {
     nws__cli_say("the input begins with an HTTP head; frames are what stands "
@@ -86,7 +117,7 @@ static void keep_start(decoder *d, size_t len) {
 static int take(decoder *d, size_t len) {
   keep_start(d, len);
   if (d->form == FORM_GUESS) {
-    d->form = guess(d->chunk[0]);
+    d->form = guess(d, d->chunk[0]);
   }
   if (d->form == FORM_HEX) {
     len = nws__cli_hex_read(&d->hex, d->chunk, len);
@@ -189,6 +220,16 @@ static int read_rsv(decoder *d, const char *arg) {
   return CLI_EXIT_OK;
 }
 
+/* With compression on, rsv1 is its own. */
+static int check_options(const decoder *d) {
+  if (d->deflate.on && (d->frames.config.rsv_in & NWS_RSV1)) {
+    return nws__cli_misuse(d->command,
+                           "--deflate reads the frames with rsv1, and "
+                           "--allow-rsv 1 leaves them as they are; give one");
+  }
+  return CLI_EXIT_OK;
+}
+
 static int set_form(decoder *d, form wanted) {
   if (d->form != FORM_GUESS && d->form != wanted) {
     return nws__cli_misuse(d->command,
@@ -211,15 +252,14 @@ static int take_option(void *state, int option, const char *arg) {
     return read_shown(d, arg);
   case OPTION_RSV:
     return read_rsv(d, arg);
+  case OPTION_DEFLATE:
+    return nws__cli_deflate_read(&d->deflate, d->command, arg);
   default:
     return CLI_EXIT_USAGE;
   }
 }
 
-static int run(decoder *d, const char *name) {
-  if (!open_file(d, name)) {
-    return CLI_EXIT_USAGE;
-  }
+static int decode_frames(decoder *d) {
   int rc = nws__cli_frames_init(&d->frames, d->role);
   if (rc != NWS_OK) {
     nws__cli_say("%s", nws_error_text(rc));
@@ -228,6 +268,19 @@ static int run(decoder *d, const char *name) {
     rc = decode(d);
   }
   nws__cli_frames_free(&d->frames);
+  return rc;
+}
+
+static int run(decoder *d, const char *name) {
+  if (!open_file(d, name)) {
+    return CLI_EXIT_USAGE;
+  }
+  int rc = CLI_EXIT_USAGE;
+  if (nws__cli_deflate_use(&d->deflate, &d->frames.inflate) == NWS_OK) {
+    rc = decode_frames(d);
+  }
+  nws_extension_release(&d->frames.inflate, 1);
+  nws__cli_deflate_free(&d->deflate);
   if (d->fd != STDIN_FILENO) {
     close(d->fd);
   }
@@ -242,6 +295,7 @@ int nws__cli_decode(int argc, char **argv) {
       {"role", required_argument, NULL, OPTION_ROLE},
       {"max-payload", required_argument, NULL, OPTION_SHOWN},
       {"allow-rsv", required_argument, NULL, OPTION_RSV},
+      {"deflate", optional_argument, NULL, OPTION_DEFLATE},
       {NULL, 0, NULL, 0}};
   static decoder state = {.hex = {.line = 1, .column = 1},
                           .frames = {.max_shown = SHOWN_DEFAULT}};
@@ -251,6 +305,9 @@ int nws__cli_decode(int argc, char **argv) {
   int code = nws__cli_options(argc, argv, ":h", longs, take_option, d);
   if (code != CLI_GO_ON) {
     return code;
+  }
+  if (check_options(d) != CLI_EXIT_OK) {
+    return CLI_EXIT_USAGE;
   }
   if (optind + 1 < argc) {
     return nws__cli_misuse(d->command, "one file only; '%s' is one too many",

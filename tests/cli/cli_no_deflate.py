@@ -8,7 +8,7 @@ WORDS = "built without compression"
 
 class NoDeflate(unittest.TestCase):
     def test_asking_is_a_mistake(self):
-        for command in ("serve", "connect"):
+        for command in ("serve", "connect", "decode"):
             for how in ("", "=", "=takeover", "=no-takeover", "=bits=9", "=on"):
                 with self.subTest(command=command, how=how):
                     done = run(command, f"--deflate{how}")
@@ -17,6 +17,8 @@ class NoDeflate(unittest.TestCase):
 
     def test_off_is_none(self):
         self.assertIn("which URL?", run("connect", "--deflate=off").stderr)
+        done = run("decode", "--deflate=off", stdin="81 01 41")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_nothing_is_offered(self):
         for args in ((), ("--deflate=off",)):
@@ -35,6 +37,11 @@ class NoDeflate(unittest.TestCase):
             self.assertNotIn("sec-websocket-extensions", "\n".join(head).lower())
             wire.send(1, b"plain")
             self.assertEqual(wire.recv()[:2], (1, b"plain"))
+
+    def test_compressed_frames_lead_there(self):
+        done = run("decode", stdin="c1 07 f2 48 cd c9 c9 07 00")
+        self.assertEqual(done.returncode, 5)
+        self.assertIn("--deflate", done.stderr)
 
 
 if __name__ == "__main__":
