@@ -261,6 +261,16 @@ static void put_host(FILE *out, const nws_uri *uri) {
           uri->host.ptr, (unsigned)uri->port);
 }
 
+static void put_extension(const nws_extension *ext) {
+  char text[512];
+  int len = ext->offer(ext, text, sizeof(text));
+  if (len > 0) {
+    nws_header header = {nws_str_of("Sec-WebSocket-Extensions"),
+                         nws_str_make(text, (size_t)len)};
+    put_header(">", &header);
+  }
+}
+
 static void put_request(const cli_client *client) {
   const nws_uri *uri = &client->uri;
   const nws_client_offer *offer = &client->offer;
@@ -279,6 +289,9 @@ static void put_request(const cli_client *client) {
     nws_header header = {nws_str_of("Sec-WebSocket-Protocol"),
                          offer->subprotocols[i]};
     put_header(">", &header);
+  }
+  for (size_t i = 0; i < offer->extension_count; i++) {
+    put_extension(offer->extensions[i]);
   }
   for (size_t i = 0; i < offer->header_count; i++) {
     put_header(">", &offer->headers[i]);

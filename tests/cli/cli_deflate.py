@@ -140,6 +140,18 @@ class Deflate(unittest.TestCase):
             done = run("connect", f"--deflate{how}", server.url, stdin=lines)
             self.assertEqual((done.returncode, done.stdout), (0, lines), how)
 
+    def test_connect_tells_what_was_offered_and_taken(self):
+        offered = "> Sec-WebSocket-Extensions: permessage-deflate; "
+        taken = "< Sec-WebSocket-Extensions: permessage-deflate"
+        for server_args, args, words in (
+            (("--deflate",), (), (True, True)),
+            ((), ("--deflate=bits=9",), (True, False)),
+            (("--deflate",), ("--deflate=off",), (False, False)),
+        ):
+            server = Server(self, *server_args)
+            done = run("connect", "-v", *args, server.url)
+            self.assertEqual((offered in done.stderr, taken in done.stderr), words)
+
     def test_mistakes(self):
         for args, words in (
             (("serve", "--deflate=bits=7"), "--deflate=bits=7: wants off"),
