@@ -301,6 +301,8 @@ typedef struct nws_rejection {
                                   WWW-Authenticate, Content-Type, … */
   size_t header_count;
   nws_str body; /**< sent as it is */
+  int head;     /**< 1: the request was HEAD: the body is not sent, only its
+                     length (RFC 9110 9.3.2) */
 } nws_rejection;
 
 /** Writes a response other than 101 that ends the HTTP connection.

@@ -25,9 +25,17 @@ static size_t max_head(const nws_peer *peer) {
 
 /* --- Answering --- */
 
+/* RFC 9110 9.3.2: a response to HEAD has no body. */
+static int is_head(const nws_peer *peer) {
+  const nws__opening *opening = peer->opening;
+  return opening != NULL && opening->request != NULL &&
+         nws_str_equal(opening->request->head.method, nws_str_of("HEAD"));
+}
+
 /* Queues a response; room for it is made by asking how long it is. */
-static int say(nws_peer *peer, const nws_rejection *why) {
+static int say(nws_peer *peer, nws_rejection *why) {
   size_t len = 0;
+  why->head = is_head(peer);
   int rc = nws_server_handshake_reject(why, NULL, 0, &len);
   if (rc != NWS_ERROR_BUFFER) {
     return rc;

@@ -136,7 +136,9 @@ static void emit(nws__sink *sink, const reply *r) {
   }
   nws__sink_headers(sink, r->why->headers, r->why->header_count);
   nws__sink_text(sink, NWS__STR("\r\n"));
-  nws__sink_text(sink, r->body);
+  if (!r->why->head) {
+    nws__sink_text(sink, r->body);
+  }
 }
 
 int nws_server_handshake_reject(const nws_rejection *why, char *out, size_t cap,

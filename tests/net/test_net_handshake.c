@@ -106,6 +106,25 @@ static void page(nws_peer *peer, const nws_server_handshake *request,
   assert_int_equal(nws_peer_respond(peer, &answer), NWS_OK);
 }
 
+/* RFC 9110 9.3.2: the same answer, without its body. */
+static void test_head(void **state) {
+  static const char head[] = "HEAD /page HTTP/1.1\r\nHost: a\r\n\r\n";
+  fixture fx;
+  raw r;
+  (void)state;
+  fixture_init(&fx);
+  fx.server_handler.http = page;
+  fixture_serve(&fx);
+  raw_connect(&r, &fx);
+  raw_send(&fx, &r, head, sizeof(head) - 1);
+  raw_until(&fx, &r, r.ended);
+  assert_int_equal(memcmp(r.data, "HTTP/1.1 200 ", 13), 0);
+  assert_non_null(strstr((char *)r.data, "\r\nContent-Length: 14\r\n"));
+  assert_int_equal(raw_head(&r), r.len);
+  raw_free(&r);
+  fixture_end(&fx);
+}
+
 static void test_page(void **state) {
   static const char get[] = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
   fixture fx;
@@ -388,6 +407,7 @@ int main(void) {
       cmocka_unit_test(test_deferred_respond),
       cmocka_unit_test(test_client_leaves_while_deciding),
       cmocka_unit_test(test_page),
+      cmocka_unit_test(test_head),
       cmocka_unit_test(test_large_page),
       cmocka_unit_test(test_refusals),
       cmocka_unit_test(test_dripped_head),

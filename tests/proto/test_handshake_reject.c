@@ -34,6 +34,10 @@ static void rejecting(void **state) {
   assert_reject(&why, "HTTP/1.1 599 \r\nConnection: close\r\n"
                       "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n"
                       "no");
+  why.head = 1;
+  assert_reject(&why, "HTTP/1.1 599 \r\nConnection: close\r\n"
+                      "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n");
+  why.head = 0;
   const nws_header headers[] = {
       {nws_str_of("content-type"), nws_str_of("text/html")},
       {nws_str_of("Location"), nws_str_of("/x")},
