@@ -358,6 +358,15 @@ NWS_API nws_server *nws_peer_server(const nws_peer *peer);
  *  peer. */
 NWS_API nws_str nws_peer_subprotocol(const nws_peer *peer);
 
+/** The extensions in use, in order: for nws_deflate_agreed(),
+ *  nws_deflate_drop_idle() and the like. Valid from `open` until `closed` has
+ *  returned.
+ *  @param count  set: how many; 0 without any, and before the connection is
+ *                open
+ *  @return the first of them; NULL when there are none. */
+NWS_API nws_extension_use *nws_peer_extensions(const nws_peer *peer,
+                                               size_t *count);
+
 /** Writes the address of the other end, "127.0.0.1:4711", "[::1]:4711", or
  *  "unix", which has none, with a zero byte; in `closed` too. Until a client is
  * connected, the one that it tries.

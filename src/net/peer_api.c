@@ -108,6 +108,11 @@ nws_str nws_peer_subprotocol(const nws_peer *peer) {
   return peer->agreed == NULL ? none : peer->agreed->subprotocol;
 }
 
+nws_extension_use *nws_peer_extensions(const nws_peer *peer, size_t *count) {
+  *count = peer->agreed == NULL ? 0 : peer->agreed->use_count;
+  return *count == 0 ? NULL : peer->agreed->uses;
+}
+
 int nws_peer_address(const nws_peer *peer, char *out, size_t cap) {
   if (peer == NULL || out == NULL) {
     return NWS_ERROR_ARGUMENT;

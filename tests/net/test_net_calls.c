@@ -138,6 +138,8 @@ static void call_connect(nws_peer *peer) {
 
 static void call_questions(nws_peer *peer) {
   char address[64];
+  size_t count;
+  nws_peer_extensions(peer, &count);
   nws_peer_queued(peer);
   nws_conn_state(nws_peer_conn(peer));
   nws_peer_server(peer);

@@ -401,6 +401,65 @@ static void test_subprotocol(void **state) {
   fixture_end(&fx);
 }
 
+static int offer_nothing(const nws_extension *ext, char *out, size_t cap) {
+  static const char offer[] = "x-nothing";
+  (void)ext;
+  assert_true(cap >= sizeof(offer));
+  memcpy(out, offer, sizeof(offer) - 1);
+  return sizeof(offer) - 1;
+}
+
+static int accept_nothing(const nws_extension *ext,
+                          const nws_extension_offer *offer, char *out,
+                          size_t cap, size_t *len, void **state) {
+  (void)offer;
+  (void)state;
+  *len = (size_t)offer_nothing(ext, out, cap);
+  return NWS_OK;
+}
+
+static int confirm_nothing(const nws_extension *ext,
+                           const nws_extension_offer *answer, void **state) {
+  (void)ext;
+  (void)answer;
+  (void)state;
+  return NWS_OK;
+}
+
+/* Before the connection is open there are none; then both ends have it. */
+static void test_extensions(void **state) {
+  const nws_extension nothing = {.size = sizeof(nothing),
+                                 .name = "x-nothing",
+                                 .offer = offer_nothing,
+                                 .accept = accept_nothing,
+                                 .confirm = confirm_nothing};
+  const nws_extension *known[] = {&nothing};
+  nws_server_policy policy = {
+      .size = sizeof(policy), .extensions = known, .extension_count = 1};
+  nws_client_offer offer = {
+      .size = sizeof(offer), .extensions = known, .extension_count = 1};
+  fixture fx;
+  char url[64];
+  (void)state;
+  fixture_init(&fx);
+  fx.options.policy = &policy;
+  fixture_serve(&fx);
+  snprintf(url, sizeof(url), "ws://127.0.0.1:%u/",
+           (unsigned)nws_server_port(fx.server));
+  fixture_connect_to(&fx, url, &offer);
+  size_t count = 7;
+  assert_null(nws_peer_extensions(fx.c.peer, &count));
+  assert_int_equal(count, 0);
+  step_until(&fx, fx.c.opens == 1 && fx.s.opens == 1);
+  nws_peer *ends[] = {fx.c.peer, fx.s.peer};
+  for (size_t i = 0; i < 2; i++) {
+    const nws_extension_use *uses = nws_peer_extensions(ends[i], &count);
+    assert_int_equal(count, 1);
+    assert_ptr_equal(uses[0].ext, &nothing);
+  }
+  fixture_end(&fx);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_deferred_accept),
@@ -417,6 +476,7 @@ int main(void) {
       cmocka_unit_test(test_max_peers),
       cmocka_unit_test(test_every_split),
       cmocka_unit_test(test_subprotocol),
+      cmocka_unit_test(test_extensions),
   };
   return run_without_leaks(tests);
 }
