@@ -1,107 +1,125 @@
-// The part of compression.py that runs in Node.js, with ws:
-//
-//     compression_ws.mjs client MESSAGES URL       URL is an echo server
-//     compression_ws.mjs server MESSAGES PROGRAM   PROGRAM is an echo client of
-//                                                  test servers
-//
-// MESSAGES is what to send: pairs of "text" or "binary" and the bytes in hex.
-import { spawn } from 'node:child_process';
+// A peer made with ws, for compression.py, which tells what the lines of its
+// input and output are.
 import { on, once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createInterface } from 'node:readline';
 import { WebSocket, WebSocketServer } from 'ws';
 
-const [mode, path, target] = process.argv.slice(2);
-const messages = JSON.parse(readFileSync(path)).map(
-  ([kind, hex]) => [kind === 'binary', Buffer.from(hex, 'hex')]);
-let failed = 0;
+const role = process.argv[2];
+const plans = new Map();
 
-function check(good, what) {
-  failed += !good;
-  console.log(`${good ? 'ok' : 'FAILED'}: ${what}`);
+// Read once for all connections in a row that send the same.
+function messagesOf(path) {
+  if (!plans.has(path)) {
+    const bytes = readFileSync(path);
+    const plan = [];
+    for (let at = 0; at < bytes.length;) {
+      const end = at + 5 + bytes.readUInt32BE(at + 1);
+      plan.push([bytes[at] === 'b'.charCodeAt(), bytes.subarray(at + 5, end)]);
+      at = end;
+    }
+    plans.clear();
+    plans.set(path, plan);
+  }
+  return plans.get(path);
 }
 
-// What ws can be asked for. Node's zlib takes windows from 8 on and makes 9 of
-// 8, so that 8 is for what we send alone.
-function* settings() {
-  for (const serverNoContextTakeover of [false, true]) {
-    for (const clientNoContextTakeover of [false, true])
-      yield { serverNoContextTakeover, clientNoContextTakeover };
-  }
-  for (let bits = 9; bits <= 15; bits++) {
-    yield { serverMaxWindowBits: bits };
-    yield { clientMaxWindowBits: bits };
-  }
-  yield { serverMaxWindowBits: 9, clientMaxWindowBits: 10,
-    serverNoContextTakeover: true, clientNoContextTakeover: true };
-  for (const [level, memLevel] of [[1, 1], [9, 9]])
-    yield { zlibDeflateOptions: { level, memLevel } };
-  if (mode === 'client')
-    yield { serverMaxWindowBits: 8 };
+function readOrder(line) {
+  return Object.fromEntries(line.split(' ').map(word => {
+    const [name, value] = word.split('=');
+    return [name, name === 'messages' ? value : Number(value)];
+  }));
 }
 
-async function exchange(ws, who) {
-  let wrong = 0;
+function settings(order) {
+  const bits = order.client_bits;
+  return {
+    threshold: 0,
+    serverNoContextTakeover: order.server_no ? true : undefined,
+    clientNoContextTakeover: order.client_no ? true : undefined,
+    serverMaxWindowBits: order.server_bits || undefined,
+    // A client that is told nothing says that it can limit its window.
+    clientMaxWindowBits: bits > 1 ? bits : role === 'client' ? bits === 1 :
+      undefined,
+    zlibDeflateOptions: { level: order.level, memLevel: order.mem },
+  };
+}
+
+function send(ws, binary, data, fragment) {
+  let at = 0;
+  for (; fragment && data.length - at > fragment; at += fragment)
+    ws.send(data.subarray(at, at + fragment), { binary, fin: false });
+  ws.send(data.subarray(at), { binary, fin: true });
+}
+
+async function exchange(ws, order, told) {
+  const closed = new Promise(resolve => ws.once('close', resolve));
   const answers = on(ws, 'message', { close: ['close'] });
-  for (const [binary, data] of messages) {
-    ws.send(data, { binary });
+  let wrong = 0, count = 0;
+  console.log(`offer: ${told.offer ?? ''}\nanswer: ${told.answer ?? ''}`);
+  for (const [binary, data] of messagesOf(order.messages)) {
+    send(ws, binary, data, order.fragment);
     const { value, done } = await answers.next();
     if (done)
-      return check(false, `${who}: closed before the end`);
+      throw new Error(`closed before the end, with ${await closed}`);
     const [got, isBinary] = value;
     wrong += isBinary !== binary || !got.equals(data);
+    count++;
   }
-  check(wrong === 0, `${who}: ${messages.length} messages, ${wrong} differ`);
-}
-
-function agreed(ws, answer, asked, who) {
-  const told = `${who}: ${JSON.stringify(asked)} agrees on ${answer}`;
-  const bits = name => Number(RegExp(`${name}=(\\d+)`).exec(answer)?.[1] ?? 15);
-  check(ws.extensions.includes('permessage-deflate') &&
-    /^permessage-deflate(;|$)/.test(answer) &&
-    (!asked.serverNoContextTakeover || /server_no_con/.test(answer)) &&
-    bits('server_max_window_bits') <= (asked.serverMaxWindowBits ?? 15), told);
-}
-
-async function tryClient(asked) {
-  const ws = new WebSocket(target,
-    { perMessageDeflate: { threshold: 0, ...asked } });
-  let answer;
-  ws.on('upgrade', response =>
-    answer = response.headers['sec-websocket-extensions']);
-  await once(ws, 'open');
-  agreed(ws, answer, asked, 'ws to testee_server');
-  await exchange(ws, 'ws to testee_server');
-  const closed = once(ws, 'close');
+  console.log(`done: ${count} ${wrong}`);
   ws.close(1000);
   await closed;
 }
 
-async function tryServer(asked) {
-  const listening = new WebSocketServer({ host: '127.0.0.1', port: 0,
-    perMessageDeflate: { threshold: 0, ...asked } });
-  let answer;
-  let tried = 0;
-  listening.on('headers', headers => answer = headers.map(line =>
-    /^Sec-WebSocket-Extensions: (.*)/i.exec(line)?.[1]).find(Boolean) ?? '');
-  listening.on('connection', async (ws, request) => {
-    ws.on('error', error => check(false, String(error)));
-    if (request.url === '/getCaseCount') {
-      ws.send('1');
-    } else if (request.url.startsWith('/runCase')) {
-      agreed(ws, answer, asked, 'ws from testee_client');
-      await exchange(ws, 'ws from testee_client');
-      tried++;
-    }
-    ws.close(1000);
+async function connect(order) {
+  const told = {};
+  const ws = new WebSocket(`ws://127.0.0.1:${order.port}/`, {
+    perMessageDeflate: settings(order),
+    finishRequest(request) {
+      told.offer = request.getHeader('sec-websocket-extensions');
+      request.end();
+    },
   });
-  await once(listening, 'listening');
-  const url = `ws://127.0.0.1:${listening.address().port}`;
-  const [code] = await once(spawn(target, [url]), 'exit');
-  check(code === 0 && tried === 1, `testee_client's exit code ${code}`);
-  listening.close();
+  ws.on('upgrade', response =>
+    told.answer = response.headers['sec-websocket-extensions']);
+  await once(ws, 'open');
+  await exchange(ws, order, told);
 }
 
-setTimeout(() => { throw new Error('not done in time'); }, 250000).unref();
-for (const asked of settings())
-  await (mode === 'client' ? tryClient : tryServer)(asked);
-process.exit(failed ? 1 : 0);
+const http = createServer();
+
+async function accept(order) {
+  const server = new WebSocketServer({ noServer: true,
+    perMessageDeflate: settings(order) });
+  const told = {};
+  server.on('headers', headers => told.answer = headers.map(line =>
+    /^Sec-WebSocket-Extensions: (.*)/i.exec(line)?.[1]).find(Boolean));
+  const asked = once(http, 'upgrade');
+  console.log('ready');
+  const [request, socket, head] = await asked;
+  told.offer = request.headers['sec-websocket-extensions'];
+  const gone = once(socket, 'close');
+  let ws;
+  server.handleUpgrade(request, socket, head, made => ws = made);
+  if (!ws) {
+    await gone;
+    throw new Error('the handshake was refused');
+  }
+  await exchange(ws, order, told);
+}
+
+if (role === 'server') {
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  console.log(`listening on 127.0.0.1:${http.address().port}`);
+}
+for await (const line of createInterface({ input: process.stdin })) {
+  try {
+    await (role === 'client' ? connect : accept)(readOrder(line));
+  } catch (error) {
+    console.log(`trouble: ${error.message}`);
+  }
+  console.log('end');
+}
+process.exit(0);
