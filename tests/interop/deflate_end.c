@@ -7,8 +7,10 @@
  * SETTINGS are words with commas between them, such as "send_bits=9,min=1";
  * "-" is none of them. The server tells its ports in that order, and stops at
  * the end of its input. A line of the client's input is a port and SETTINGS for
- * one connection. Each connection is told in two lines:
+ * one connection. Each connection is told in two lines, after which answer the
+ * client has got:
  *
+ *     answer: HEADER
  *     agreed SEND_NO_TAKEOVER RECEIVE_NO_TAKEOVER SEND_BITS RECEIVE_BITS
  *     closed CODE ERROR
  *
@@ -98,10 +100,20 @@ static void set_up(end *e, char *text) {
 
 /* --- Connections --- */
 
+static void tell_answer(const nws_http_head *head) {
+  size_t at = nws_header_find(head->headers, head->count,
+                              nws_str_of("Sec-WebSocket-Extensions"), 0);
+  if (at < head->count)
+    printf("answer: %.*s\n", (int)head->headers[at].value.len,
+           head->headers[at].value.ptr);
+}
+
 static void tell_agreed(nws_peer *peer) {
   nws_deflate_params params;
   size_t count;
   nws_extension_use *uses = nws_peer_extensions(peer, &count);
+  if (nws_peer_response(peer) != NULL)
+    tell_answer(nws_peer_response(peer));
   if (nws_deflate_agreed(uses, count, &params))
     printf("agreed %u %u %u %u\n", params.send_no_takeover,
            params.receive_no_takeover, params.send_window_bits,
