@@ -1,0 +1,155 @@
+/* deflate_beast.cpp - Boost.Beast over a transport that is memory: it keeps
+ * nothing of what is written, and reads from one buffer again and again.
+ */
+#include "deflate_sides.h"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/websocket.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+
+namespace asio = boost::asio;
+namespace websocket = boost::beast::websocket;
+
+namespace {
+
+class memory_stream {
+public:
+  using executor_type = asio::io_context::executor_type;
+
+  explicit memory_stream(asio::io_context &context) : context_(&context) {}
+
+  executor_type get_executor() noexcept { return context_->get_executor(); }
+
+  void feed(const void *data, std::size_t len) {
+    next_ = asio::const_buffer(data, len);
+  }
+
+  std::size_t written() const { return written_; }
+
+  template <class Buffers>
+  std::size_t read_some(const Buffers &to, boost::system::error_code &error) {
+    const std::size_t len = asio::buffer_copy(to, next_);
+    next_ += len;
+    error = len > 0 ? boost::system::error_code() : asio::error::eof;
+    return len;
+  }
+
+  template <class Buffers> std::size_t read_some(const Buffers &to) {
+    boost::system::error_code error;
+    const std::size_t len = read_some(to, error);
+    if (error) {
+      throw boost::system::system_error(error);
+    }
+    return len;
+  }
+
+  template <class Buffers>
+  std::size_t write_some(const Buffers &from, boost::system::error_code &error) {
+    error = {};
+    return write_some(from);
+  }
+
+  template <class Buffers> std::size_t write_some(const Buffers &from) {
+    const std::size_t len = asio::buffer_size(from);
+    written_ += len;
+    return len;
+  }
+
+private:
+  asio::io_context *context_;
+  asio::const_buffer next_;
+  std::size_t written_ = 0;
+};
+
+void teardown(boost::beast::role_type, memory_stream &,
+              boost::system::error_code &error) {
+  error = {};
+}
+
+struct connection {
+  asio::io_context context;
+  websocket::stream<memory_stream> stream{context};
+
+  connection(int level, int takeover, std::size_t message_len) {
+    websocket::permessage_deflate how;
+    std::string head = "GET / HTTP/1.1\r\nHost: localhost\r\n"
+                       "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                       "Sec-WebSocket-Version: 13\r\n"
+                       "Sec-WebSocket-Extensions: permessage-deflate";
+    how.server_enable = true;
+    how.server_no_context_takeover = takeover == 0;
+    how.client_no_context_takeover = takeover == 0;
+    how.compLevel = level;
+    head += takeover != 0 ? "\r\n\r\n"
+                          : "; server_no_context_takeover; "
+                            "client_no_context_takeover\r\n\r\n";
+    stream.set_option(how);
+    stream.text(true);
+    /* Whole messages in one frame, as the other sides send them. */
+    stream.auto_fragment(false);
+    stream.write_buffer_bytes(std::max<std::size_t>(4096, 2 * message_len));
+    stream.next_layer().feed(head.data(), head.size());
+    stream.accept();
+  }
+};
+
+} // namespace
+
+struct beast_out {
+  connection link;
+  messages texts;
+  std::size_t bytes = 0;
+
+  beast_out(const messages &plain, const setting &how)
+      : link(how.level, how.takeover, plain.len), texts(plain) {}
+};
+
+beast_out *beast_out_make(const messages *texts, const setting *how) {
+  return new beast_out(*texts, *how);
+}
+
+void beast_out_run(void *user) {
+  beast_out *out = static_cast<beast_out *>(user);
+  const std::size_t before = out->link.stream.next_layer().written();
+  for (std::size_t i = 0; i < out->texts.count; i++) {
+    out->link.stream.write(asio::const_buffer(
+        out->texts.text + i * out->texts.len, out->texts.len));
+  }
+  out->bytes = out->link.stream.next_layer().written() - before;
+}
+
+std::size_t beast_out_bytes(const beast_out *out) { return out->bytes; }
+
+void beast_out_free(beast_out *out) { delete out; }
+
+struct beast_in {
+  connection link;
+  const packed *input;
+  boost::beast::flat_buffer buffer;
+  std::size_t bytes = 0;
+
+  explicit beast_in(const packed *from)
+      : link(1, from->takeover, from->text_len), input(from) {}
+};
+
+beast_in *beast_in_make(const packed *input) { return new beast_in(input); }
+
+void beast_in_run(void *user) {
+  beast_in *in = static_cast<beast_in *>(user);
+  in->bytes = 0;
+  in->link.stream.next_layer().feed(in->input->wire, in->input->wire_len);
+  for (std::size_t i = 0; i < in->input->count; i++) {
+    in->bytes += in->link.stream.read(in->buffer);
+    in->buffer.clear();
+  }
+}
+
+std::size_t beast_in_bytes(const beast_in *in) { return in->bytes; }
+
+void beast_in_free(beast_in *in) { delete in; }
