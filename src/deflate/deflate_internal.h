@@ -105,7 +105,10 @@ nws__shared *nws__inflater_shared(nws__inflater *inflater);
  * counted in `data->out_len`. With NWS_OK and room left all is out. */
 int nws__inflater_run(nws__inflater *inflater, nws_extension_data *data);
 
-/* Ends a message, when all is out. */
+/* Begins a message, with an inflater that has ended one. */
+void nws__inflater_begin(nws__inflater *inflater);
+
+/* Says whether a message may end here, when all is out. */
 int nws__inflater_end(nws__inflater *inflater);
 
 /* --- deflate_config.c --- */

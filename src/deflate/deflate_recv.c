@@ -34,29 +34,28 @@ int nws__deflate_frame_in(void *state, const nws_frame *frame) {
   return marked ? NWS_EXTENSION_TRANSFORM : NWS_EXTENSION_PASS;
 }
 
-/* How much more the message may become, counting the input at hand. */
+/* What the message may become, counting the input at hand. */
 static uint64_t allowance(const nws__conn_deflate *conn, size_t in_len) {
   const uint64_t ratio = conn->pool->config.max_ratio;
   const uint64_t seen = conn->in_len + in_len;
-  uint64_t most = seen <= UINT64_MAX / ratio ? seen * ratio : UINT64_MAX;
-  if (most < FREE_LEN) {
-    most = FREE_LEN;
-  }
-  return most > conn->out_len ? most - conn->out_len : 0;
+  const uint64_t most = seen <= UINT64_MAX / ratio ? seen * ratio : UINT64_MAX;
+  return most > FREE_LEN ? most : FREE_LEN;
 }
 
 /* Inflates, and counts. */
 static int inflate_some(nws__conn_deflate *conn, nws_extension_data *data) {
-  const uint64_t allowed = allowance(conn, data->in_len);
   const size_t before = data->in_len;
   const int status = nws__inflater_run(conn->in, data);
   conn->in_len += before - data->in_len;
-  if (data->out_len > allowed) {
-    data->out_len = (size_t)allowed;
-    conn->out_len += allowed;
-    return NWS_ERROR_MESSAGE_LIMIT;
-  }
   conn->out_len += data->out_len;
+  if (conn->out_len > FREE_LEN) {
+    const uint64_t most = allowance(conn, data->in_len);
+    if (conn->out_len > most) {
+      data->out_len -= (size_t)(conn->out_len - most);
+      conn->out_len = most;
+      return NWS_ERROR_MESSAGE_LIMIT;
+    }
+  }
   return status;
 }
 
@@ -70,16 +69,26 @@ static int fail(nws__conn_deflate *conn, int status,
   return NWS_MORE;
 }
 
+/* Has an inflater ready for a message. */
+static int get_ready(nws__conn_deflate *conn) {
+  if (conn->in == NULL) {
+    conn->in = nws__inflater_get(conn->pool, conn->params.receive_window_bits);
+    return conn->in != NULL ? NWS_OK : NWS_ERROR_MEMORY;
+  }
+  nws__inflater_begin(conn->in);
+  return NWS_OK;
+}
+
 int nws__deflate_decode(void *state, nws_extension_data *data) {
   nws__conn_deflate *conn = state;
   int status = NWS_OK;
   if (conn->in_fault != NWS_OK) {
     return conn->in_fault;
   }
-  if (conn->in == NULL && data->in_len > 0) {
-    conn->in = nws__inflater_get(conn->pool, conn->params.receive_window_bits);
-    if (conn->in == NULL) {
-      return NWS_ERROR_MEMORY;
+  if (conn->in_len == 0 && data->in_len > 0) {
+    status = get_ready(conn);
+    if (status != NWS_OK) {
+      return status;
     }
   }
   /* A message without a byte is empty, and nothing is missing behind it. */

@@ -3,8 +3,8 @@
  * A message is a piece of a DEFLATE stream that lacks its last four bytes
  * (RFC 7692 7.2.2). They are the lengths of an empty stored block: so at the
  * end of a message zlib must be waiting for just these. When it is, it is told
- * to begin a block instead, which comes to the same and is cheaper than to feed
- * them. A block with BFINAL set is followed by another, in the
+ * to begin a block before the next message, which comes to the same and is
+ * cheaper than to feed them. A block with BFINAL set is followed by another, in the
  * same message or in the next (RFC 7692 7.2.3.4): zlib then starts afresh, but
  * keeps the window.
  */
@@ -87,6 +87,10 @@ static int step(z_stream *stream) {
   }
 }
 
+void nws__inflater_begin(nws__inflater *inflater) {
+  begin_block(&inflater->stream);
+}
+
 int nws__inflater_run(nws__inflater *inflater, nws_extension_data *data) {
   z_stream *stream = &inflater->stream;
   int status = NWS_OK;
@@ -128,18 +132,17 @@ static int feed_header(z_stream *stream) {
 
 int nws__inflater_end(nws__inflater *inflater) {
   z_stream *stream = &inflater->stream;
+  if (inflateSyncPoint(stream)) {
+    return NWS_OK;
+  }
   /* A peer whose library makes nothing of nothing leaves the block away where a
    * message ends with an empty fragment, and behind a final block: there, zlib
    * expects another block at the beginning of a byte. */
-  if (!inflateSyncPoint(stream) && (stream->data_type & UNUSED_BITS) == 0) {
+  if ((stream->data_type & UNUSED_BITS) == 0) {
     const int status = feed_header(stream);
     if (status != NWS_OK) {
       return status;
     }
   }
-  if (!inflateSyncPoint(stream)) {
-    return NWS_ERROR_EXTENSION;
-  }
-  begin_block(stream);
-  return NWS_OK;
+  return inflateSyncPoint(stream) ? NWS_OK : NWS_ERROR_EXTENSION;
 }

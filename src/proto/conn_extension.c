@@ -139,9 +139,14 @@ static int has_work(const nws_extension_use *use) {
 /* Each extension that decodes has its share of the scratch. */
 static size_t share_of(const nws_conn *conn, const nws_extension_use *use,
                        uint8_t **share) {
-  const size_t len =
-      conn->config->scratch_len / decoders_among(conn, conn->use_count);
-  const size_t before = decoders_among(conn, (size_t)(use - conn->uses));
+  const size_t all = conn->config->scratch_len;
+  size_t len, before;
+  if (conn->use_count == 1) {
+    *share = conn->config->scratch;
+    return all;
+  }
+  len = all / decoders_among(conn, conn->use_count);
+  before = decoders_among(conn, (size_t)(use - conn->uses));
   *share = (uint8_t *)conn->config->scratch + len * before;
   return len;
 }
@@ -330,8 +335,8 @@ size_t nws__conn_ext_bound(const nws_conn *conn, size_t len) {
  * far end of the room, those of the last at its beginning. */
 int nws__conn_ext_encode(nws_conn *conn, unsigned mask, const nws_frame *frame,
                          const void *payload, size_t len, uint8_t *out,
-                         size_t *out_len) {
-  uint8_t *end = out + nws__conn_ext_bound(conn, len);
+                         size_t cap, size_t *out_len) {
+  uint8_t *end = out + cap;
   nws_extension_data data = {0};
   size_t result_len = len;
   const uint8_t *result = payload;
@@ -339,14 +344,15 @@ int nws__conn_ext_encode(nws_conn *conn, unsigned mask, const nws_frame *frame,
   data.message_end = frame->fin;
   for (unsigned i = 0; mask >> i != 0; i++) {
     const nws_extension_use *use = &conn->uses[i];
-    int status;
+    int is_last, status;
     if ((mask >> i & 1) == 0) {
       continue;
     }
+    is_last = mask >> i == 1;
     data.in = result;
     data.in_len = result_len;
-    data.out_cap = bound_of(use, result_len);
-    data.out = mask >> i == 1 ? out : end - data.out_cap;
+    data.out_cap = is_last ? (size_t)(end - out) : bound_of(use, result_len);
+    data.out = is_last ? out : end - data.out_cap;
     data.out_len = 0;
     end = data.out;
     status = use->ext->encode(use->state, &data);

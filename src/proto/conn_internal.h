@@ -156,9 +156,10 @@ int nws__conn_ext_encodes(const nws_conn *conn);
 size_t nws__conn_ext_bound(const nws_conn *conn, size_t len);
 
 /* Encodes a whole frame's payload with the extensions in `mask`. The result
- * stands at `out`, which has room for the bound; its length is `*out_len`. */
+ * stands at `out`, which has room for `cap` bytes, at least the bound; its
+ * length is `*out_len`. */
 int nws__conn_ext_encode(nws_conn *conn, unsigned mask, const nws_frame *frame,
                          const void *payload, size_t len, uint8_t *out,
-                         size_t *out_len);
+                         size_t cap, size_t *out_len);
 
 #endif

@@ -236,7 +236,7 @@ static int take_header(nws_conn *conn, nws_input *in, nws_event *event) {
 
 /* (Un)masks the next bytes of the frame's payload, in place. */
 static void unmask(const nws_conn *conn, uint8_t *data, size_t len) {
-  if (nws__has(conn, NWS__MASKED_IN)) {
+  if (len > 0 && nws__has(conn, NWS__MASKED_IN)) {
     nws_mask(data, data, len, conn->key,
              conn->in.frame.len - conn->in.frame.left);
   }

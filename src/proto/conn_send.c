@@ -39,10 +39,9 @@ static int check_state(const nws_conn *conn, unsigned opcode) {
 
 /* RFC 6455 5.2: only what has been negotiated. */
 static int check_enabled(const nws_conn *conn, unsigned opcode, unsigned rsv) {
-  const unsigned opcodes =
-      conn->config->opcodes_out | nws__conn_ext_opcodes(conn);
   if ((NWS__RESERVED_OPCODES >> opcode & 1) != 0 &&
-      (opcodes >> opcode & 1) == 0) {
+      ((conn->config->opcodes_out | nws__conn_ext_opcodes(conn)) >> opcode &
+       1) == 0) {
     return NWS_ERROR_OPCODE_DISABLED;
   }
   return (rsv & ~(unsigned)conn->config->rsv_out) != 0 ? NWS_ERROR_RSV_DISABLED
@@ -195,23 +194,26 @@ static int write_plain(const nws_conn *conn, outgoing *out, const void *payload,
   return NWS_OK;
 }
 
-/* The payload is encoded behind the longest header, and moved up to the one
- * that its length then needs. */
+/* The payload is encoded behind the header that fits half its length, which is
+ * what text mostly becomes, and moved when it needs another one. */
 static int write_encoded(nws_conn *conn, outgoing *out, const void *payload,
-                         size_t len, uint8_t *to, size_t *out_len) {
-  uint8_t *encoded = to + NWS_FRAME_HEADER_MAX;
+                         size_t len, uint8_t *to, size_t cap, size_t *out_len) {
+  const size_t guess = nws_frame_header_len(len / 2, out->frame.masked);
   size_t encoded_len, header_len;
   int status = nws__conn_draw_key(conn, out->frame.key);
   if (status == NWS_OK) {
     status = nws__conn_ext_encode(conn, out->encoders, &out->frame, payload,
-                                  len, encoded, &encoded_len);
+                                  len, to + guess,
+                                  cap - NWS_FRAME_HEADER_MAX, &encoded_len);
   }
   if (status != NWS_OK) {
     return status;
   }
   out->frame.payload_len = encoded_len;
   header_len = nws_frame_header_len(encoded_len, out->frame.masked);
-  memmove(to + header_len, encoded, encoded_len);
+  if (header_len != guess) {
+    memmove(to + header_len, to + guess, encoded_len);
+  }
   status = nws_frame_build(&out->frame, to);
   if (status < 0) {
     return status;
@@ -248,7 +250,7 @@ int nws_conn_send(nws_conn *conn, unsigned what, const void *payload,
   status = plan_encoding(conn, 1, &frame);
   if (status == NWS_OK) {
     status = frame.encoders != 0
-                 ? write_encoded(conn, &frame, payload, len, out, out_len)
+                 ? write_encoded(conn, &frame, payload, len, out, room, out_len)
                  : write_plain(conn, &frame, payload, len, out, out_len);
   }
   if (status == NWS_OK) {
