@@ -83,8 +83,8 @@ typedef double times[BENCH_ROUNDS_MAX];
 
 /* Rounds until the time is up or the asked number is reached, and the first
  * goes for nothing: it warms caches up. Returns how many. */
-static size_t run_rounds(const bench_options *options, const bench_case *subject,
-                         times *spent) {
+static size_t run_rounds(const bench_options *options,
+                         const bench_case *subject, times *spent) {
   const size_t most =
       options->rounds != 0 ? options->rounds : (size_t)BENCH_ROUNDS_MAX;
   const double end = read_clock(CLOCK_MONOTONIC) + options->seconds * 1e9;
@@ -97,7 +97,8 @@ static size_t run_rounds(const bench_options *options, const bench_case *subject
       time_pass(&subject->sides[i]);
     }
   }
-  while (round < most && (options->rounds != 0 || read_clock(CLOCK_MONOTONIC) < end || round < 3)) {
+  while (round < most && (options->rounds != 0 ||
+                          read_clock(CLOCK_MONOTONIC) < end || round < 3)) {
     for (size_t i = 0; i < subject->count; i++) {
       const size_t which = (i + round) % subject->count;
       const bench_side *side = &subject->sides[which];
@@ -157,12 +158,13 @@ static void write_side(const bench_options *options, const bench_case *subject,
     own[i] = spent[which][i] / (double)subject->messages;
   }
   ns = quartiles_of(own, rounds);
-  fprintf(options->out,
-          "{\"case\": \"%s\", \"side\": \"%s\", \"rounds\": %zu, \"bytes\": %zu,"
-          " \"ns\": %.1f, \"low\": %.1f, \"high\": %.1f, \"packed\": %.4f, "
-          "\"against\": [",
-          subject->name, side->name, rounds, subject->bytes / subject->messages,
-          ns.median, ns.low, ns.high, side->packed);
+  fprintf(
+      options->out,
+      "{\"case\": \"%s\", \"side\": \"%s\", \"rounds\": %zu, \"bytes\": %zu,"
+      " \"ns\": %.1f, \"low\": %.1f, \"high\": %.1f, \"packed\": %.4f, "
+      "\"against\": [",
+      subject->name, side->name, rounds, subject->bytes / subject->messages,
+      ns.median, ns.low, ns.high, side->packed);
   for (size_t i = 0; i < BENCH_AGAINST_MAX && side->against[i] != NULL; i++) {
     fputs(i > 0 ? ", " : "", options->out);
     write_ratio(options, spent[which],
@@ -187,6 +189,12 @@ void bench_measure(const bench_options *options, const bench_case *subject) {
 
 void bench_fact(const bench_options *options, const char *name, double value,
                 const char *unit) {
-  fprintf(options->out, "{\"fact\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"}\n",
-          name, value, unit);
+  fprintf(options->out,
+          "{\"fact\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"}\n", name,
+          value, unit);
+}
+
+void bench_note(const bench_options *options, const char *name,
+                const char *text) {
+  fprintf(options->out, "{\"fact\": \"%s\", \"text\": \"%s\"}\n", name, text);
 }

@@ -4,8 +4,8 @@
  * run's time but a ratio: all sides of a case run one pass after the other,
  * again and again, each round beginning with another side; each round gives
  * one ratio for each pair, and what is told is their median, with the quartiles
- * as its spread. What comes out is a line of JSON for each side, which report.py
- * puts into tables.
+ * as its spread. What comes out is a line of JSON for each side, which
+ * report.py puts into tables.
  */
 #ifndef NWS_BENCH_H
 #define NWS_BENCH_H
@@ -56,6 +56,10 @@ void bench_measure(const bench_options *options, const bench_case *subject);
 /* Writes a figure that is no time, such as bytes. */
 void bench_fact(const bench_options *options, const char *name, double value,
                 const char *unit);
+
+/* Writes what something is, such as a version. */
+void bench_note(const bench_options *options, const char *name,
+                const char *text);
 
 /* Ends the program, for what must not happen. */
 _Noreturn void bench_fail(const char *what);

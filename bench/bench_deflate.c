@@ -65,8 +65,8 @@ static void add_senders(bench_case *subject, size_t which, int takeover,
   side = add(subject, compressors[which].engine, engine_out_run, made->engine);
   side->packed = ratio;
   side->against[0] = compressors[which].library;
-  side->against[1] = how.level == 0 ? compressors[0].engine
-                                    : compressors[which].beast;
+  side->against[1] =
+      how.level == 0 ? compressors[0].engine : compressors[which].beast;
   if (compressors[which].beast != NULL) {
     made->beast = beast_out_make(texts, &how);
     beast_out_run(made->beast);
@@ -128,7 +128,7 @@ static void add_receivers(bench_case *subject, size_t which, int takeover,
   engine_in_run(made->engine);
   check_bytes(engine_in_bytes(made->engine), subject);
   ratio = (double)(made->input.at[texts->count] - TAIL_LEN * texts->count) /
-           (double)subject->bytes;
+          (double)subject->bytes;
   add(subject, compressors[which].library, library_in_run, made->library)
       ->packed = ratio;
   side = add(subject, compressors[which].engine, engine_in_run, made->engine);
@@ -201,6 +201,9 @@ int main(int argc, char **argv) {
   if (nws_deflate_isal() == NULL) {
     bench_fail("built without ISA-L");
   }
+  bench_note(&options, "zlib", library_zlib());
+  bench_note(&options, "ISA-L", library_isal());
+  bench_note(&options, "Boost.Beast of Boost", beast_boost());
   for (size_t i = 0; i < SIZES; i++) {
     const messages texts = messages_make(sizes[i].len, sizes[i].count);
     for (int takeover = 1; takeover >= 0; takeover--) {

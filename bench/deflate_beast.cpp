@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket.hpp>
+#include <boost/version.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -23,13 +24,17 @@ public:
 
   explicit memory_stream(asio::io_context &context) : context_(&context) {}
 
-  executor_type get_executor() noexcept { return context_->get_executor(); }
+  executor_type get_executor() noexcept {
+    return context_->get_executor();
+  }
 
   void feed(const void *data, std::size_t len) {
     next_ = asio::const_buffer(data, len);
   }
 
-  std::size_t written() const { return written_; }
+  std::size_t written() const {
+    return written_;
+  }
 
   template <class Buffers>
   std::size_t read_some(const Buffers &to, boost::system::error_code &error) {
@@ -49,7 +54,8 @@ public:
   }
 
   template <class Buffers>
-  std::size_t write_some(const Buffers &from, boost::system::error_code &error) {
+  std::size_t write_some(const Buffers &from,
+                         boost::system::error_code &error) {
     error = {};
     return write_some(from);
   }
@@ -101,6 +107,10 @@ struct connection {
 
 } // namespace
 
+const char *beast_boost(void) {
+  return BOOST_LIB_VERSION;
+}
+
 struct beast_out {
   connection link;
   messages texts;
@@ -124,9 +134,13 @@ void beast_out_run(void *user) {
   out->bytes = out->link.stream.next_layer().written() - before;
 }
 
-std::size_t beast_out_bytes(const beast_out *out) { return out->bytes; }
+std::size_t beast_out_bytes(const beast_out *out) {
+  return out->bytes;
+}
 
-void beast_out_free(beast_out *out) { delete out; }
+void beast_out_free(beast_out *out) {
+  delete out;
+}
 
 struct beast_in {
   connection link;
@@ -138,7 +152,9 @@ struct beast_in {
       : link(1, from->takeover, from->text_len), input(from) {}
 };
 
-beast_in *beast_in_make(const packed *input) { return new beast_in(input); }
+beast_in *beast_in_make(const packed *input) {
+  return new beast_in(input);
+}
 
 void beast_in_run(void *user) {
   beast_in *in = static_cast<beast_in *>(user);
@@ -150,6 +166,10 @@ void beast_in_run(void *user) {
   }
 }
 
-std::size_t beast_in_bytes(const beast_in *in) { return in->bytes; }
+std::size_t beast_in_bytes(const beast_in *in) {
+  return in->bytes;
+}
 
-void beast_in_free(beast_in *in) { delete in; }
+void beast_in_free(beast_in *in) {
+  delete in;
+}

@@ -6,10 +6,22 @@
 #include "bench.h"
 #include "deflate_sides.h"
 
-#include <isa-l/igzip_lib.h>
+#include <isa-l.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+
+#define TEXT_OF(what) #what
+#define TEXT(what) TEXT_OF(what)
+
+const char *library_zlib(void) {
+  return zlibVersion();
+}
+
+const char *library_isal(void) {
+  return TEXT(ISAL_MAJOR_VERSION) "." TEXT(ISAL_MINOR_VERSION) "." TEXT(
+      ISAL_PATCH_VERSION);
+}
 
 /* --- Sending --- */
 

@@ -48,6 +48,11 @@ messages messages_make(size_t len, size_t count);
 packed packed_make(const messages *texts, const setting *how);
 void packed_free(packed *what);
 
+/* Versions. */
+const char *library_zlib(void);
+const char *library_isal(void);
+const char *beast_boost(void);
+
 /* deflate_library.c: what there is to do without a protocol */
 typedef struct library_out library_out;
 library_out *library_out_make(const messages *texts, const setting *how);

@@ -8,7 +8,8 @@
 
 enum { EVENT_MAX = 256, ENVELOPE = 40 };
 
-/* Marsaglia's xorshift64: any generator would do that is the same everywhere. */
+/* Marsaglia's xorshift64: any generator would do that is the same everywhere.
+ */
 static uint64_t draw(uint64_t *seed, uint64_t below) {
   *seed ^= *seed << 13;
   *seed ^= *seed >> 7;
@@ -27,7 +28,8 @@ static int write_event(char *out, uint64_t *seed) {
   return snprintf(
       out, EVENT_MAX,
       "{\"type\":\"%s\",\"id\":%u,\"pair\":\"%s\",\"price\":%u.%02u,"
-      "\"size\":0.%06u,\"side\":\"%s\",\"at\":\"2026-03-14T%02u:%02u:%02u.%03uZ\"",
+      "\"size\":0.%06u,\"side\":\"%s\",\"at\":\"2026-03-14T%02u:%02u:%02u.%"
+      "03uZ\"",
       kinds[draw(seed, 4)], 100000000u + (unsigned)draw(seed, 900000000),
       pairs[draw(seed, 8)], cents / 100, cents % 100, amount,
       draw(seed, 2) != 0 ? "buy" : "sell", second / 3600, second / 60 % 60,

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Writes one message of exactly `len` bytes, at least 160. `seed` makes the next
- * one differ in its values, as one event differs from the one before. */
+/* Writes one message of exactly `len` bytes, at least 160. `seed` makes the
+ * next one differ in its values, as one event differs from the one before. */
 void json_text(char *out, size_t len, uint64_t *seed);
 
 #endif

@@ -10,7 +10,7 @@ import sys
 import house
 
 VERSION = "14"
-FOLDERS = ["include", "src", "tests", "examples"]
+FOLDERS = ["include", "src", "tests", "examples", "bench"]
 SUFFIXES = [".c", ".h", ".cpp"]
 
 
