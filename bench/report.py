@@ -157,9 +157,24 @@ def deflate_text(part):
     yield from deflate_goals(part)
 
 
+# --- Instructions ------------------------------------------------------------
+
+
+def counts_text(part):
+    rows = [
+        [row["case"], row["compressor"], f"{row['library']:,.0f}",
+         f"{row['engine']:,.0f}", f"{row['engine'] - row['library']:,.0f}"]  # fmt: skip
+        for row in part["rows"]
+    ]
+    head = ["messages", "compressor", "library", "engine", "more"]
+    yield "Instructions for each message, counted by callgrind:"
+    yield ""
+    yield from table(head, rows)
+
+
 # --- Everything --------------------------------------------------------------
 
-PARTS = {"deflate": deflate_text}
+PARTS = {"deflate": deflate_text, "counts": counts_text}
 
 
 def machine_text(where):

@@ -4,9 +4,9 @@
  * (RFC 7692 7.2.2). They are the lengths of an empty stored block: so at the
  * end of a message zlib must be waiting for just these. When it is, it is told
  * to begin a block before the next message, which comes to the same and is
- * cheaper than to feed them. A block with BFINAL set is followed by another, in the
- * same message or in the next (RFC 7692 7.2.3.4): zlib then starts afresh, but
- * keeps the window.
+ * cheaper than to feed them. A block with BFINAL set is followed by another, in
+ * the same message or in the next (RFC 7692 7.2.3.4): zlib then starts afresh,
+ * but keeps the window.
  */
 #define ZLIB_CONST
 #include "deflate_internal.h"

@@ -307,28 +307,19 @@ static size_t bound_of(const nws_extension_use *use, size_t len) {
   return bound > len ? bound : len;
 }
 
-int nws__conn_ext_encodes(const nws_conn *conn) {
-  for (unsigned i = 0; i < conn->use_count; i++) {
-    if (conn->uses[i].ext->encode != NULL) {
-      return 1;
-    }
-  }
-  return 0;
-}
-
-size_t nws__conn_ext_bound(const nws_conn *conn, size_t len) {
+int nws__conn_ext_bound(const nws_conn *conn, size_t len, size_t *bound) {
   size_t total = 0;
+  int encodes = 0;
   for (unsigned i = 0; i < conn->use_count; i++) {
     if (conn->uses[i].ext->encode == NULL) {
       continue;
     }
+    encodes = 1;
     len = bound_of(&conn->uses[i], len);
-    if (total > SIZE_MAX - len) {
-      return SIZE_MAX;
-    }
-    total += len;
+    total = total <= SIZE_MAX - len ? total + len : SIZE_MAX;
   }
-  return total;
+  *bound = total;
+  return encodes;
 }
 
 /* The results of all but the last encoder stand one behind the other at the

@@ -148,12 +148,9 @@ int nws__conn_ext_frame_out(nws_conn *conn, nws_frame *frame,
 int nws__conn_ext_prepared(nws_conn *conn, nws_prepared *message,
                            const uint8_t **frame, size_t *frame_len);
 
-/* Says whether any extension in use encodes. */
-int nws__conn_ext_encodes(const nws_conn *conn);
-
-/* The most room that encoding `len` bytes takes, intermediate results
- * included; 0 when no extension encodes. */
-size_t nws__conn_ext_bound(const nws_conn *conn, size_t len);
+/* Says whether any extension in use encodes, and how much room `len` bytes then
+ * take at most, intermediate results included. */
+int nws__conn_ext_bound(const nws_conn *conn, size_t len, size_t *bound);
 
 /* Encodes a whole frame's payload with the extensions in `mask`. The result
  * stands at `out`, which has room for `cap` bytes, at least the bound; its

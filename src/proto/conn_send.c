@@ -159,10 +159,9 @@ size_t nws_conn_send_room(const nws_conn *conn, size_t len) {
   if (conn == NULL || conn->state == NWS_STATE_CONNECTING) {
     return 0;
   }
-  if (!nws__conn_ext_encodes(conn)) {
+  if (!nws__conn_ext_bound(conn, len, &bound)) {
     return plain_room(conn, len);
   }
-  bound = nws__conn_ext_bound(conn, len);
   return bound <= SIZE_MAX - NWS_FRAME_HEADER_MAX ? NWS_FRAME_HEADER_MAX + bound
                                                   : SIZE_MAX;
 }
@@ -203,8 +202,8 @@ static int write_encoded(nws_conn *conn, outgoing *out, const void *payload,
   int status = nws__conn_draw_key(conn, out->frame.key);
   if (status == NWS_OK) {
     status = nws__conn_ext_encode(conn, out->encoders, &out->frame, payload,
-                                  len, to + guess,
-                                  cap - NWS_FRAME_HEADER_MAX, &encoded_len);
+                                  len, to + guess, cap - NWS_FRAME_HEADER_MAX,
+                                  &encoded_len);
   }
   if (status != NWS_OK) {
     return status;
