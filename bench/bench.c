@@ -29,7 +29,7 @@ static int starts(const char *text, const char *with) {
 }
 
 bench_options bench_parse(int argc, char **argv) {
-  bench_options options = {.seconds = 8, .out = stdout};
+  bench_options options = {.seconds = 7, .out = stdout};
   for (int i = 1; i < argc; i += 2) {
     const char *value = argv[i + 1];
     if (i + 1 == argc) {
