@@ -19,8 +19,9 @@ struct nws__inflater {
   z_stream stream;
 };
 
-/* In z_stream.data_type: how many bits of the last byte are not used yet. */
-enum { UNUSED_BITS = 31 };
+/* In z_stream.data_type: how many bits of the last byte are not used yet, and
+ * whether a block has just ended. */
+enum { UNUSED_BITS = 31, BLOCK_ENDED = 128 };
 
 static const uint8_t empty_block = 0; /* its first byte */
 
@@ -91,9 +92,19 @@ void nws__inflater_begin(nws__inflater *inflater) {
   begin_block(&inflater->stream);
 }
 
+/* Whether zlib expects a block, at the beginning of a byte. */
+static int at_block(const z_stream *stream) {
+  return (stream->data_type & UNUSED_BITS) == 0 &&
+         (stream->total_in == 0 || (stream->data_type & BLOCK_ENDED) != 0);
+}
+
 int nws__inflater_run(nws__inflater *inflater, nws_extension_data *data) {
   z_stream *stream = &inflater->stream;
   int status = NWS_OK;
+  /* Here all is out, and a call would make zlib forget where it is. */
+  if (data->in_len == 0 && at_block(stream)) {
+    return NWS_OK;
+  }
   /* Without input there may still be output that did not fit before. */
   do {
     const size_t room = data->out_cap - data->out_len;
@@ -114,8 +125,7 @@ int nws__inflater_run(nws__inflater *inflater, nws_extension_data *data) {
   return status == NWS_MORE ? NWS_OK : status;
 }
 
-/* Feeds the first byte of an empty stored block. Where something else was
- * expected, this shows. */
+/* Feeds the first byte of an empty stored block. */
 static int feed_header(z_stream *stream) {
   uint8_t none;
   int status;
@@ -138,7 +148,7 @@ int nws__inflater_end(nws__inflater *inflater) {
   /* A peer whose library makes nothing of nothing leaves the block away where a
    * message ends with an empty fragment, and behind a final block: there, zlib
    * expects another block at the beginning of a byte. */
-  if ((stream->data_type & UNUSED_BITS) == 0) {
+  if (at_block(stream)) {
     const int status = feed_header(stream);
     if (status != NWS_OK) {
       return status;

@@ -366,6 +366,9 @@ static void data_that_is_cut(void **unused) {
   refused(TEXT, "000000", "", broken);
   refused(TEXT, "000000ff", "", broken);
   refused(TEXT, "f248cdc9c907000000", "Hello", broken);
+  /* Cut before the code that ends the block, at the end of a byte: the next bit
+   * would be that code. */
+  refused(TEXT, "02108007220000000080e06f7d", "", broken);
 }
 
 static void bits_where_they_must_not_be(void **unused) {
