@@ -287,6 +287,17 @@ static void keep(cli_frames *frames, const uint8_t *data, size_t len) {
   frames->shown_len += part;
 }
 
+/* How much of a piece of payload counts: of what is at fault in the middle,
+ * no more than shows it, lest what is printed depend on how much was read at
+ * once. Control frames are judged when they are whole. */
+static size_t counted(const cli_frames *frames, size_t len) {
+  if (frames->error == NWS_OK || frames->frame.opcode >= NWS_OPCODE_CLOSE) {
+    return len;
+  }
+  uint64_t good = frames->error_at + 1 - frames->offset;
+  return good < len ? (size_t)good : len;
+}
+
 /* Takes payload, as much of it as belongs to this frame; returns how much. */
 static size_t take_payload(cli_frames *frames, uint8_t *data, size_t len) {
   uint64_t left = frames->frame.payload_len - frames->payload_at;
@@ -295,18 +306,20 @@ static size_t take_payload(cli_frames *frames, uint8_t *data, size_t len) {
   if (!inflated && frames->shown_len < shown_cap(frames)) {
     keep(frames, data, part);
   }
+  judge(frames, data, part);
+  if (!inflated) {
+    part = counted(frames, part);
+  }
   frames->payload_at += part;
   frames->offset += part;
-  if (!inflated) {
-    show(frames); /* before the verdict, for it may be at fault */
+  if (!inflated && frames->shown_len > frames->payload_at) {
+    frames->shown_len = (size_t)frames->payload_at;
   }
-  if (judge(frames, data, part) != NWS_OK) {
-    return part;
-  }
-  if (inflated) {
+  if (!inflated || frames->error == NWS_OK) {
     show(frames);
   }
-  if (frames->payload_at == frames->frame.payload_len) {
+  if (frames->error == NWS_OK &&
+      frames->payload_at == frames->frame.payload_len) {
     end_frame(frames);
   }
   return part;
