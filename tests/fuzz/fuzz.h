@@ -122,7 +122,7 @@ typedef struct fuzz_frames {
 } fuzz_frames;
 
 /** The most bytes of a frame. */
-#define FUZZ_FRAME_MAX 320
+#define FUZZ_FRAME_MAX 176
 
 /** Writes a frame, or something that just might look like one, as the input
  *  says. Returns its length, at most FUZZ_FRAME_MAX. */

@@ -16,7 +16,7 @@ static const uint8_t sample[] =
     "a\xc2\x80\xe0\xa0\x80\xf0\x90\x80\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf"
     "\xf4\x8f\xbf\xbf\xdf\xbfz";
 
-enum { SAMPLE_LEN = sizeof(sample) - 1, PAYLOAD_MAX = 300 };
+enum { SAMPLE_LEN = sizeof(sample) - 1, PAYLOAD_MAX = 160 };
 
 /* What the input can ask for, in the low bits of a frame's first byte. */
 enum { WHOLE, FRAGMENT, LAST, PING, PONG, CLOSE, ODD, RAW, KINDS };
@@ -47,7 +47,7 @@ static size_t put_payload(fuzz_frames *frames, fuzz_cursor *c, unsigned how,
     out[start++] = (uint8_t)(sent >> 8);
     out[start++] = (uint8_t)sent;
   }
-  len = is_control ? len % 124 : how & LONG ? 126 + len % 140 : len % 32;
+  len = is_control ? len % 124 : how & LONG ? 126 + len % 24 : len % 32;
   if (how & OWN_BYTES) {
     const uint8_t *own = fuzz_take(c, &len);
     memcpy(out + start, own, len);

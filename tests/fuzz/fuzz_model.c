@@ -9,7 +9,7 @@
 #include <nws/error.h>
 #include <nws/frame.h>
 
-enum { STREAM_MAX = 1000, TRACE_MAX = 1 << 13 };
+enum { STREAM_MAX = 600, TRACE_MAX = 1 << 13 };
 
 /* --- The naive receiver --- */
 

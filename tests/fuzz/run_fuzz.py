@@ -29,7 +29,7 @@ HARNESSES = {
     "offer": ("deflate", 150),
     "pair": ("frames", 300),
     "server": ("heads", 900),
-    "split": ("frames", 160),
+    "split": ("frames", 120),
     "start": ("heads", 400),
     "uri": ("addresses", 200),
 }
@@ -135,6 +135,7 @@ def libfuzzer(tree, harness, seconds):
 def afl(tree, harness, seconds):
     found = Outcome(harness, "AFL++")
     shutil.rmtree(tree.afl(harness), ignore_errors=True)
+    tree.afl(harness).parent.mkdir(parents=True, exist_ok=True)
     log = tree.out / f"{harness}.afl.log"
     command = [
         "afl-fuzz",
@@ -189,11 +190,14 @@ def report(tree, outcomes):
         for o in outcomes
         if o.harness in FAST and o.engine == "libFuzzer"
     )
-    bad = sum(max(1, len(o.findings)) for o in outcomes if o.trouble)
+    findings = sum(len(o.findings) for o in outcomes)
+    idle = sum(1 for o in outcomes if o.trouble and not o.findings)
     print(f"\nslowest of {', '.join(sorted(FAST))} under libFuzzer: {slowest[1]} "
           f"with {slowest[0]:,} per CPU second ({WANTED_RATE:,} wanted)")  # fmt: skip
-    print(f"{runs:,} executions ({WANTED_RUNS:,} wanted), {bad} findings")
-    return 1 if bad else 0
+    if idle:
+        print(f"{idle} fuzzers did not run")
+    print(f"{runs:,} executions ({WANTED_RUNS:,} wanted), {findings} findings")
+    return 1 if findings or idle else 0
 
 
 def fuzz(tree, seconds):
