@@ -28,6 +28,7 @@ HARNESSES = {
     "model": ("frames", 200),
     "offer": ("deflate", 150),
     "pair": ("frames", 300),
+    "proxy": ("proxy", 130),
     "server": ("heads", 900),
     "split": ("frames", 120),
     "start": ("heads", 400),
