@@ -47,10 +47,18 @@ static int read_port(nws_str text, int *port) {
   return *port <= UINT16_MAX;
 }
 
+/* libuv reads up to a zero byte, and takes the name of an interface behind an
+ * address; here neither may stand. */
 static int read_host(nws_str text, int six, int port, nws__address *out) {
+  static const char allowed[] = "0123456789abcdefABCDEF.:";
   char host[INET6_ADDRSTRLEN];
   if (text.len >= sizeof(host)) {
     return 0;
+  }
+  for (size_t i = 0; i < text.len; i++) {
+    if (memchr(allowed, text.ptr[i], sizeof(allowed) - 1) == NULL) {
+      return 0;
+    }
   }
   memcpy(host, text.ptr, text.len);
   host[text.len] = '\0';
