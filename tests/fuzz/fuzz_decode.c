@@ -11,8 +11,10 @@
 
 enum { INPUT_MAX = 2000, LINES_MAX = 1 << 16 };
 
+/* The length of the next piece, short ones more often. */
 static size_t step(size_t left, uint32_t *seed) {
-  const size_t len = 1 + fuzz_next(seed) % 40;
+  const size_t longest = 1 + (*seed & 31);
+  const size_t len = 1 + fuzz_next(seed) % longest;
   return len < left ? len : left;
 }
 

@@ -19,7 +19,9 @@ typedef struct model {
   size_t at; /* of the frame */
   int server;
   uint64_t max_message;
-  unsigned opcode; /* of the unfinished message, or 0 */
+  uint64_t max_fragments;
+  uint64_t fragments; /* of the message so far */
+  unsigned opcode;    /* of the unfinished message, or 0 */
   fuzz_bytes message;
   int error;
   uint64_t error_at;
@@ -113,8 +115,12 @@ static int limits(model *m, const head *h) {
     return fail(m, NWS_ERROR_FRAME_LIMIT, m->at);
   }
   const size_t before = h->opcode ? 0 : m->message.len;
-  return h->payload_len > m->max_message - before
-             ? fail(m, NWS_ERROR_MESSAGE_LIMIT, m->at)
+  if (h->payload_len > m->max_message - before) {
+    return fail(m, NWS_ERROR_MESSAGE_LIMIT, m->at);
+  }
+  m->fragments = h->opcode ? 1 : m->fragments + 1;
+  return m->fragments > m->max_fragments
+             ? fail(m, NWS_ERROR_FRAGMENT_LIMIT, m->at)
              : 1;
 }
 
@@ -235,7 +241,8 @@ static nws_fault engine(const model *m, unsigned cut, fuzz_bytes *trace) {
   fuzz_random random;
   nws_conn_config config = {.size = sizeof(config),
                             .random = &random.source,
-                            .max_message = m->max_message};
+                            .max_message = m->max_message,
+                            .max_fragments = m->max_fragments};
   int rc = 0;
   fuzz_random_init(&random, 1, 0);
   FUZZ_CHECK(nws_conn_init(&conn, m->server ? NWS_ROLE_SERVER : NWS_ROLE_CLIENT,
@@ -261,6 +268,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   const unsigned how = fuzz_u8(&c), cut = fuzz_u8(&c) % 32;
   model m = {.server = how & 1,
              .max_message = how & 2 ? 1 << 20 : 40,
+             .max_fragments = how & 8 ? 3 : 1000,
              .message = {message, 0, sizeof(message)},
              .trace = {traces[0], 0, TRACE_MAX}};
   fuzz_frames frames = {.masked = how & 1};

@@ -125,7 +125,8 @@ static size_t element_text(fuzz_cursor *c, char *out) {
   return len;
 }
 
-static void configure(fuzz_cursor *c, nws_deflate *deflate) {
+/* Sets an end up; returns the window that it sends with, at most. */
+static int configure(fuzz_cursor *c, nws_deflate *deflate) {
   const unsigned how = fuzz_u8(c), windows = fuzz_u8(c);
   nws_deflate_config config = {.size = sizeof(config)};
   config.send_no_takeover = how & 1;
@@ -135,6 +136,7 @@ static void configure(fuzz_cursor *c, nws_deflate *deflate) {
   config.receive_window_bits = windows & 128 ? 8 + windows / 16 % 8 : 0;
   config.memory_budget = how & 8 ? (size_t)(how >> 4) << 13 : 0;
   FUZZ_CHECK(nws_deflate_init(deflate, &config) == NWS_OK);
+  return config.send_window_bits ? (int)config.send_window_bits : 15;
 }
 
 static int next(const char *text, size_t len, nws_extension_offer *offer) {
@@ -185,13 +187,14 @@ static void client(fuzz_cursor *c) {
   nws_deflate deflate;
   nws_extension_offer answer;
   void *state = NULL;
-  configure(c, &deflate);
+  const int most = configure(c, &deflate);
   const size_t before = nws_deflate_memory(&deflate);
   if (next(text, element_text(c, text), &answer) == 1) {
     const element said = judge(&answer, 1);
     const int rc = deflate.base.confirm(&deflate.base, &answer, &state);
     FUZZ_CHECK(rc == NWS_OK || rc == NWS_ERROR_EXTENSION_HEADER);
     FUZZ_CHECK(said.valid || rc != NWS_OK);
+    FUZZ_CHECK(said.client_bits <= most || rc != NWS_OK);
     if (rc == NWS_OK) {
       nws_deflate_params params;
       nws_extension_use use = {.ext = &deflate.base, .state = state};
