@@ -48,7 +48,9 @@ static inline unsigned fuzz_u16(fuzz_cursor *c) {
   return high << 8 | fuzz_u8(c);
 }
 
-/** The next bytes, at most `*len` of them, which is set to how many. */
+/** The next bytes, at most `*len` of them, which is set to how many. (Not to be
+ *  called among the arguments of a call that also reads `len`: C leaves open
+ *  which comes first.) */
 static inline const uint8_t *fuzz_take(fuzz_cursor *c, size_t *len) {
   const uint8_t *at = c->data;
   *len = *len < c->len ? *len : c->len;

@@ -117,7 +117,8 @@ static int close_error(const uint8_t *data, size_t len, size_t *at) {
 
 static void close_payload(fuzz_cursor *c) {
   size_t len = 130, bad_at = 999, expected_at;
-  const uint8_t *data = fuzz_copy(fuzz_take(c, &len), len);
+  const uint8_t *own = fuzz_take(c, &len);
+  const uint8_t *data = fuzz_copy(own, len);
   uint16_t code = 7;
   nws_str reason = {NULL, 77};
   const int expected = close_error(data, len, &expected_at);
@@ -135,7 +136,7 @@ static void close_payload(fuzz_cursor *c) {
 }
 
 static void close_code(fuzz_cursor *c) {
-  const unsigned code = fuzz_u16(c) | (fuzz_u8(c) & 1) << 16;
+  const unsigned low = fuzz_u16(c), code = low | (fuzz_u8(c) & 1) << 16;
   uint8_t *out = fuzz_block(2);
   const int valid = fuzz_close_code(code);
   FUZZ_CHECK(nws_close_code_valid(code) == valid);
@@ -176,7 +177,7 @@ static void text(fuzz_cursor *c) {
 static void mask(fuzz_cursor *c) {
   uint8_t key[4];
   size_t shift = fuzz_u8(c) % 16, to = fuzz_u8(c) % 16;
-  uint64_t offset = (uint64_t)fuzz_u8(c) << fuzz_u8(c) % 57;
+  const uint64_t low = fuzz_u8(c), offset = low << fuzz_u8(c) % 57;
   for (size_t i = 0; i < 4; i++) {
     key[i] = (uint8_t)fuzz_u8(c);
   }

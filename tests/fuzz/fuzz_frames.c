@@ -131,7 +131,8 @@ size_t fuzz_stream(fuzz_frames *frames, fuzz_cursor *c, int raw, uint8_t *out,
   size_t len = 0;
   if (raw) {
     len = cap;
-    memcpy(out, fuzz_take(c, &len), len);
+    const uint8_t *own = fuzz_take(c, &len);
+    memcpy(out, own, len);
     return len;
   }
   while (c->len > 0 && cap - len >= FUZZ_FRAME_MAX) {

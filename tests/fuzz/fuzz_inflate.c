@@ -30,7 +30,8 @@ static size_t plain(fuzz_cursor *c, uint8_t *out, size_t cap) {
       break;
     }
     if (how & 128 || len == 0) {
-      memcpy(out + len, fuzz_take(c, &part), part);
+      const uint8_t *own = fuzz_take(c, &part);
+      memcpy(out + len, own, part);
     } else {
       const size_t back = 1 + fuzz_u8(c) * 3u % len;
       for (size_t k = 0; k < part; k++) {

@@ -33,7 +33,7 @@ static int number(const nws_extension_param *param) {
     text[len++] = param->value.ptr[i];
   }
   for (int bits = 8; bits <= 15; bits++) {
-    char wanted[8];
+    char wanted[12];
     snprintf(wanted, sizeof(wanted), "%d", bits);
     if (strcmp(text, wanted) == 0 && strlen(text) == len) {
       return bits;

@@ -167,9 +167,11 @@ static void written(fuzz_cursor *c) {
   const int six = how & 1;
   size_t size = 16, len, used = 0;
   nws__address from;
-  memcpy(source, fuzz_take(c, &size), size);
+  const uint8_t *own = fuzz_take(c, &size);
+  memcpy(source, own, size);
   size = 16;
-  memcpy(target, fuzz_take(c, &size), size);
+  own = fuzz_take(c, &size);
+  memcpy(target, own, size);
   len = how & 2 ? write_line(source, target, six, port, (char *)header)
                 : write_binary(source, six, port, how >> 2, header);
   FUZZ_CHECK(read_prefixes(header, len, &used, &from) == NWS_OK);
