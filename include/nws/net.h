@@ -374,7 +374,8 @@ NWS_API nws_extension_use *nws_peer_extensions(const nws_peer *peer,
  *  @return NWS_OK; NWS_ERROR_BUFFER; UV_ENOTCONN while there is none. */
 NWS_API int nws_peer_address(const nws_peer *peer, char *out, size_t cap);
 
-/** Tells what is known of a peer's TLS.
+/** Tells what is known of a peer's TLS. After NWS_ERROR_TLS_CERTIFICATE and its
+ *  like `closed` can so name the certificate that was refused, and its key.
  *  @return NWS_OK; NWS_ERROR_STATE: it speaks none, or its handshake is not
  *          over. */
 NWS_API int nws_peer_tls(nws_peer *peer, nws_tls_info *info);

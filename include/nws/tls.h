@@ -142,7 +142,9 @@ typedef struct nws_tls_info {
   const char *cipher;    /**< "TLS_AES_256_GCM_SHA384" */
   const char *asked;     /**< the host name that the client asked for */
   const char *subject;   /**< whose certificate the other end has shown, as in
-                              RFC 2253: "CN=example.org"; "" without one */
+                              RFC 2253: "CN=example.org"; "" without one. In
+                              `closed` that of a certificate that was refused,
+                              too */
   int verified;          /**< 1: that certificate was verified */
   char pin[NWS_TLS_PIN]; /**< its key, as nws_tls_pin() writes it */
 } nws_tls_info;

@@ -19,7 +19,7 @@ struct nws__tls {
   int want; /* UV_READABLE, UV_WRITABLE: what it waits for */
   int more; /* it may hold something that was received already */
   char subject[256];
-  char detail[160];
+  char detail[256];
 };
 
 /* --- The BIO --- */
@@ -178,16 +178,50 @@ static void describe(nws__tls *tls, const char *text) {
   }
 }
 
+/* What the other end has shown. OpenSSL forgets a certificate that it has
+ * refused, but not the chain that it built from it. */
+static X509 *certificate_of(const nws__tls *tls) {
+  X509 *theirs = SSL_get0_peer_certificate(tls->ssl);
+  if (theirs == NULL) {
+    theirs = sk_X509_value(SSL_get0_verified_chain(tls->ssl), 0);
+  }
+  return theirs;
+}
+
+/* Adds whom a certificate is for: "DNS:example.org, IP Address:192.0.2.1". */
+static void describe_names(nws__tls *tls) {
+  X509 *theirs = certificate_of(tls);
+  GENERAL_NAMES *names =
+      theirs == NULL
+          ? NULL
+          : X509_get_ext_d2i(theirs, NID_subject_alt_name, NULL, NULL);
+  BIO *text = names == NULL ? NULL : BIO_new(BIO_s_mem());
+  size_t at = strlen(tls->detail);
+  for (int i = 0; text != NULL && i < sk_GENERAL_NAME_num(names); i++) {
+    BIO_puts(text, i == 0 ? "; it is for " : ", ");
+    GENERAL_NAME_print(text, sk_GENERAL_NAME_value(names, i));
+  }
+  if (text != NULL && sizeof(tls->detail) - at > 1) {
+    int len =
+        BIO_read(text, tls->detail + at, (int)(sizeof(tls->detail) - at - 1));
+    tls->detail[at + (size_t)(len > 0 ? len : 0)] = '\0';
+  }
+  BIO_free(text);
+  GENERAL_NAMES_free(names);
+}
+
 static int certificate_error(nws__tls *tls) {
   long result = SSL_get_verify_result(tls->ssl);
   if (result == X509_V_OK) {
     return NWS_ERROR_TLS;
   }
   describe(tls, X509_verify_cert_error_string(result));
-  return result == X509_V_ERR_HOSTNAME_MISMATCH ||
-                 result == X509_V_ERR_IP_ADDRESS_MISMATCH
-             ? NWS_ERROR_TLS_HOST
-             : NWS_ERROR_TLS_CERTIFICATE;
+  if (result == X509_V_ERR_HOSTNAME_MISMATCH ||
+      result == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+    describe_names(tls);
+    return NWS_ERROR_TLS_HOST;
+  }
+  return NWS_ERROR_TLS_CERTIFICATE;
 }
 
 static int protocol_error(nws__tls *tls) {
@@ -368,7 +402,7 @@ void nws__tls_info(nws__tls *tls, nws_tls_info *info) {
   info->cipher = SSL_get_cipher_name(tls->ssl);
   const char *asked = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
   info->asked = asked == NULL ? "" : asked;
-  X509 *theirs = SSL_get0_peer_certificate(tls->ssl);
+  X509 *theirs = certificate_of(tls);
   if (theirs != NULL && tls->subject[0] == '\0') {
     subject_of(tls, theirs);
   }

@@ -30,9 +30,16 @@ static int free_certs(void **state) {
 }
 
 static char last_detail[256];
+static nws_tls_info last_info; /* its texts are gone, but for the pin */
+static char last_subject[256];
 
 static void note_detail(nws_peer *peer, const nws_closed *how) {
   copy_text(last_detail, sizeof(last_detail), how->detail, strlen(how->detail));
+  memset(&last_info, 0, sizeof(last_info));
+  last_subject[0] = '\0';
+  if (nws_peer_tls(peer, &last_info) == NWS_OK)
+    copy_text(last_subject, sizeof(last_subject), last_info.subject,
+              strlen(last_info.subject));
   note_closed(peer, how);
 }
 
@@ -157,16 +164,46 @@ static void test_trust(void **state) {
   fixture_end(&fx);
 }
 
+/* A client can tell which certificate it has refused. */
+static void refused_is(const cert *theirs, const char *subject) {
+  char pin[NWS_TLS_PIN];
+  nws_tls *tls = cert_tls(theirs, NULL, NULL);
+  assert_int_equal(nws_tls_pin(tls, pin), NWS_OK);
+  nws_tls_drop(tls);
+  assert_string_equal(last_info.pin, pin);
+  assert_string_equal(last_subject, subject);
+  assert_int_equal(last_info.verified, 0);
+}
+
+static void test_refused_is_known(void **state) {
+  fixture fx;
+  nws_tls_options wrong = {.size = sizeof(wrong),
+                           .pins =
+                               "sha256//"
+                               "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="};
+  (void)state;
+  prepare(&fx, cert_tls(&server_cert, NULL, NULL));
+  refuse(&fx, "localhost", NULL, NWS_ERROR_TLS_CERTIFICATE, "issuer");
+  refused_is(&server_cert, "CN=server");
+  wrong.insecure = 1;
+  refuse(&fx, "localhost", cert_tls(NULL, NULL, &wrong), NWS_ERROR_TLS_PIN,
+         "it has sha256//");
+  refused_is(&server_cert, "CN=server");
+  fixture_end(&fx);
+}
+
 static void test_wrong_host(void **state) {
-  cert_plan plan = {
-      .name = "else", .names = "DNS:else.example", .issuer = &root};
+  cert_plan plan = {.name = "else",
+                    .names = "DNS:else.example,IP:192.0.2.1",
+                    .issuer = &root};
   cert wrong;
   fixture fx;
   (void)state;
   cert_make(&wrong, &plan);
   prepare(&fx, cert_tls(&wrong, NULL, NULL));
   refuse(&fx, "localhost", cert_tls(NULL, &root, NULL), NWS_ERROR_TLS_HOST,
-         "hostname mismatch");
+         "hostname mismatch; it is for DNS:else.example, IP Address:192.0.2.1");
+  refused_is(&wrong, "CN=else");
   refuse(&fx, "127.0.0.1", cert_tls(NULL, &root, NULL), NWS_ERROR_TLS_HOST,
          "IP address mismatch");
   fixture_end(&fx);
@@ -448,6 +485,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_echo),
       cmocka_unit_test(test_trust),
+      cmocka_unit_test(test_refused_is_known),
       cmocka_unit_test(test_wrong_host),
       cmocka_unit_test(test_expired),
       cmocka_unit_test(test_revoked),
