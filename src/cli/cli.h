@@ -117,6 +117,65 @@ int nws__cli_deflate_use(cli_deflate *deflate, nws_extension_use *use);
 /* Gives it back, after the connections and uses. */
 void nws__cli_deflate_free(cli_deflate *deflate);
 
+/* --- cli_tls.c --- */
+
+/* Options of TLS that have no letter; out of the way of the commands' own. */
+enum cli_tls_option {
+  CLI_TLS_INSECURE = 'k',
+  CLI_TLS_CA = 512,
+  CLI_TLS_CERT,
+  CLI_TLS_KEY,
+  CLI_TLS_PIN,
+  CLI_TLS_SELF_SIGNED,
+  CLI_TLS_CLIENT_CA
+};
+
+/* The options of TLS and what comes of them. Zero is none. */
+typedef struct cli_tls {
+  const char *given; /* one of the options that were given, or NULL */
+  nws_tls_options options;
+  nws_tls_identity identity;
+  char names[CLI_ADDRESS_MAX + 32]; /* of a certificate that is made */
+  nws_tls *tls;                     /* NULL without options */
+} cli_tls;
+
+/* Takes an option if it is one of those above; returns CLI_GO_ON when not. */
+int nws__cli_tls_option(cli_tls *tls, int option, const char *arg);
+
+/* Check, when all options are known, whether they go together, and with the
+ * scheme of a URL. Return CLI_EXIT_OK, or CLI_EXIT_USAGE after complaining. */
+int nws__cli_tls_check_client(const cli_tls *tls, const char *command,
+                              int secure);
+int nws__cli_tls_check_server(const cli_tls *tls, const char *command);
+
+/* Names whom a certificate that is made is for, if the user did not. */
+void nws__cli_tls_name(cli_tls *tls, const char *address);
+
+/* Makes `tls`, if there are options; give it back with nws_tls_drop(). Returns
+ * CLI_EXIT_OK, or CLI_EXIT_USAGE after complaining. */
+int nws__cli_tls_start(cli_tls *tls);
+
+/* Reads all files again, and says what came of it. */
+void nws__cli_tls_reload(cli_tls *tls, int quiet);
+
+/* Warns of a connection that nothing protects. */
+void nws__cli_tls_warn(const cli_tls *tls);
+
+/* Tells of a peer's TLS, if it has any, on standard error. */
+void nws__cli_tls_put(nws_peer *peer, const cli_tls *tls);
+
+/* Says whether an error is one of TLS. */
+int nws__cli_is_tls(int error);
+
+/* --- serve_welcome.c --- */
+
+/* Tells where a server listens and what to do next. */
+void nws__cli_put_welcome(const char *program, const char *address,
+                          unsigned port, const cli_tls *tls);
+
+/* Says why it does not, and what to try. Returns the exit code. */
+int nws__cli_cannot_listen(const char *address, unsigned port, int error);
+
 /* --- cli_escape.c --- */
 
 /* How to show text. */
@@ -223,6 +282,7 @@ typedef struct cli_client {
   nws_conn_config conn;
   nws_handler handler;
   nws_uri uri;
+  cli_tls tls;
   nws_header headers[CLI_MAX_HEADERS];
   nws_str subprotocols[CLI_MAX_SUBPROTOCOLS];
   uv_loop_t uv;
@@ -239,13 +299,18 @@ typedef struct cli_client {
 } cli_client;
 
 /* The options of cli_client.c, for getopt_long(). */
-#define CLI_CLIENT_SHORTS "hvH:s:o:t:"
+#define CLI_CLIENT_SHORTS "hvkH:s:o:t:"
 #define CLI_CLIENT_LONGS                                                       \
   {"help", no_argument, NULL, 'h'}, {"verbose", no_argument, NULL, 'v'},       \
       {"header", required_argument, NULL, 'H'},                                \
       {"subprotocol", required_argument, NULL, 's'},                           \
-      {"origin", required_argument, NULL, 'o'}, {                              \
-    "timeout", required_argument, NULL, 't'                                    \
+      {"origin", required_argument, NULL, 'o'},                                \
+      {"timeout", required_argument, NULL, 't'},                               \
+      {"ca", required_argument, NULL, CLI_TLS_CA},                             \
+      {"cert", required_argument, NULL, CLI_TLS_CERT},                         \
+      {"key", required_argument, NULL, CLI_TLS_KEY},                           \
+      {"pin", required_argument, NULL, CLI_TLS_PIN}, {                         \
+    "insecure", no_argument, NULL, CLI_TLS_INSECURE                            \
   }
 
 /* Sets everything to its default. */
@@ -277,6 +342,17 @@ void nws__cli_client_opened(cli_client *client);
 /* Says whether an error on an open connection is a rule that the peer broke,
  * and not the loss of the connection. */
 int nws__cli_is_violation(int error);
+
+/* Writes the host and port of a URL. */
+void nws__cli_put_host(FILE *out, const nws_uri *uri);
+
+/* Tells of a failure of TLS before the connection was open, and what to try
+ * (cli_tls.c). Returns the exit code. */
+int nws__cli_tls_report(const cli_client *client, const nws_closed *how);
+
+/* After some other failure, says what to try if it may be that one end speaks
+ * TLS and the other does not (cli_tls.c). */
+void nws__cli_tls_hint(const cli_client *client, const nws_closed *how);
 
 /* To be called by `closed`: tells how it ended, and ends the loop. */
 void nws__cli_client_closed(cli_client *client, const nws_closed *how);

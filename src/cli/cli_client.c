@@ -170,24 +170,22 @@ int nws__cli_client_option(cli_client *client, int option, const char *arg) {
   case 't':
     return set_timeout(client, arg);
   default:
-    return CLI_GO_ON;
+    return nws__cli_tls_option(&client->tls, option, arg);
   }
 }
 
 static int bad_url(const cli_client *client, const char *url, int error,
                    size_t at) {
   const char *command = client->command;
-  if (strncasecmp(url, "wss:", 4) == 0) {
-    return nws__cli_misuse(
-        command, "wss:// needs TLS, which this version does not have yet");
-  }
-  if (strncasecmp(url, "http:", 5) == 0 || strncasecmp(url, "https:", 6) == 0) {
-    return nws__cli_misuse(command, "%.*s is for pages; write ws:// instead",
-                           (int)strcspn(url, "/"), url);
+  const int https = strncasecmp(url, "https:", 6) == 0;
+  if (https || strncasecmp(url, "http:", 5) == 0) {
+    return nws__cli_misuse(command, "%.*s is for pages; write %s:// instead",
+                           (int)strcspn(url, "/"), url, https ? "wss" : "ws");
   }
   if (error == NWS_ERROR_URI_SCHEME) {
-    return nws__cli_misuse(
-        command, "the URL must begin with ws://, as in ws://localhost:8080/");
+    return nws__cli_misuse(command,
+                           "the URL must begin with ws:// or wss://, as in "
+                           "ws://localhost:8080/");
   }
   return nws__cli_misuse(command, "the URL is wrong at character %zu: %s",
                          at + 1, nws_error_text(error));
@@ -196,9 +194,6 @@ static int bad_url(const cli_client *client, const char *url, int error,
 static int take_url(cli_client *client, const char *url) {
   size_t at = 0;
   int error = nws_uri_parse(&client->uri, url, strlen(url), &at);
-  if (error == NWS_OK && client->uri.secure) {
-    error = NWS_ERROR_URI_SCHEME;
-  }
   if (error != NWS_OK) {
     return bad_url(client, url, error, at);
   }
@@ -208,7 +203,9 @@ static int take_url(cli_client *client, const char *url) {
                            "-H 'Authorization: Basic ...' instead");
   }
   client->options.url = url;
-  return CLI_GO_ON;
+  int code = nws__cli_tls_check_client(&client->tls, client->command,
+                                       client->uri.secure);
+  return code == CLI_EXIT_OK ? CLI_GO_ON : code;
 }
 
 int nws__cli_client_options(cli_client *client, int argc, char **argv,
@@ -256,7 +253,7 @@ static void put_header(const char *mark, const nws_header *header) {
   fputc('\n', stderr);
 }
 
-static void put_host(FILE *out, const nws_uri *uri) {
+void nws__cli_put_host(FILE *out, const nws_uri *uri) {
   fprintf(out, uri->ipv6 ? "[%.*s]:%u" : "%.*s:%u", (int)uri->host.len,
           uri->host.ptr, (unsigned)uri->port);
 }
@@ -275,7 +272,7 @@ static void put_request(const cli_client *client) {
   const nws_uri *uri = &client->uri;
   const nws_client_offer *offer = &client->offer;
   fputs("* connecting to ", stderr);
-  put_host(stderr, uri);
+  nws__cli_put_host(stderr, uri);
   fprintf(stderr, "\n> GET %.*s", (int)uri->path.len, uri->path.ptr);
   if (uri->query.ptr) {
     fprintf(stderr, "?%.*s", (int)uri->query.len, uri->query.ptr);
@@ -316,6 +313,7 @@ void nws__cli_client_opened(cli_client *client) {
   nws_peer_address(client->peer, address, sizeof(address));
   nws_str subprotocol = nws_peer_subprotocol(client->peer);
   const nws_http_head *head = nws_peer_response(client->peer);
+  nws__cli_tls_put(client->peer, &client->tls);
   if (head) {
     put_response(head);
   }
@@ -347,6 +345,7 @@ static int report_refused(const cli_client *client, const nws_closed *how) {
   if (len) {
     fputc('\n', stderr);
   }
+  nws__cli_tls_hint(client, how);
   return CLI_EXIT_HANDSHAKE;
 }
 
@@ -366,6 +365,9 @@ static int report_unopened(const cli_client *client, const nws_closed *how) {
   if (how->error == NWS_ERROR_STATUS) {
     return report_refused(client, how);
   }
+  if (nws__cli_is_tls(how->error)) {
+    return nws__cli_tls_report(client, how);
+  }
   const nws_error_info *info = nws_error_get(how->error);
   if (of_core(how->error) && info->kind == NWS_ERROR_KIND_USAGE) {
     return nws__cli_misuse(client->command, "%s", info->text);
@@ -374,12 +376,14 @@ static int report_unopened(const cli_client *client, const nws_closed *how) {
       how->error != NWS_ERROR_HANDSHAKE_TIMEOUT) {
     nws__cli_say("the handshake failed: %s%s%s%s", info->text,
                  *info->rule ? " (" : "", info->rule, *info->rule ? ")" : "");
+    nws__cli_tls_hint(client, how);
     return CLI_EXIT_HANDSHAKE;
   }
   fputs("nws: cannot connect to ", stderr);
-  put_host(stderr, &client->uri);
+  nws__cli_put_host(stderr, &client->uri);
   fprintf(stderr, ": %s\n",
           client->interrupts ? "interrupted" : nws_net_text(how->error));
+  nws__cli_tls_hint(client, how);
   return CLI_EXIT_CONNECT;
 }
 
@@ -419,8 +423,9 @@ static int report_lost(const cli_client *client, const nws_closed *how) {
                  *info->rule ? " (" : "", info->rule, *info->rule ? ")" : "",
                  (unsigned)info->close_code);
   } else {
-    nws__cli_say("connection lost: %s: %s", client->options.url,
-                 nws_net_text(how->error));
+    nws__cli_say("connection lost: %s: %s%s%s", client->options.url,
+                 nws_net_text(how->error), *how->detail ? ": " : "",
+                 how->detail);
   }
   return CLI_EXIT_LOST;
 }
@@ -491,10 +496,16 @@ int nws__cli_client_start(cli_client *client) {
     nws__cli_say("cannot start: %s", nws_net_text(rc));
     return CLI_EXIT_USAGE;
   }
+  if (nws__cli_tls_start(&client->tls) != CLI_EXIT_OK) {
+    return CLI_EXIT_USAGE;
+  }
+  nws__cli_tls_warn(&client->tls);
   if (client->verbose) {
     put_request(client);
   }
+  client->options.tls = client->tls.tls;
   rc = nws_client_connect(client->loop, &client->options, &client->peer);
+  nws_tls_drop(client->tls.tls); /* the peer holds it */
   if (rc == NWS_OK) {
     return CLI_EXIT_OK;
   }

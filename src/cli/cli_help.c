@@ -16,7 +16,7 @@ typedef struct topic {
 #define EXIT_CLIENT                                                            \
   EXIT_1                                                                       \
   "  2  cannot connect\n"                                                      \
-  "  3  the handshake was refused, or broke a rule\n"                          \
+  "  3  TLS failed; the handshake was refused, or broke a rule\n"              \
   "  4  the peer closed with another code than 1000 or 1001\n"
 
 #define CLIENT_OPTIONS                                                         \
@@ -26,6 +26,16 @@ typedef struct topic {
   "  -o, --origin ORIGIN        send Origin, as browsers do\n"                 \
   "  -t, --timeout SECONDS      most time for connecting, and for closing;\n"  \
   "                             10 and 5 otherwise, 0 is none\n"               \
+  "      --ca FILE              wss: whom to trust instead of those whom "     \
+  "the\n"                                                                      \
+  "                             system trusts\n"                               \
+  "      --cert FILE            wss: a certificate to show to the server\n"    \
+  "      --key FILE             its key, if --cert does not have it\n"         \
+  "      --pin KEY[;KEY...]     wss: the server's key must be one of these, "  \
+  "such\n"                                                                     \
+  "                             as sha256//dGhlIHNhbXBsZS...\n"                \
+  "  -k, --insecure             wss: do not verify the server; safe with "     \
+  "--pin\n"                                                                    \
   "  -v, --verbose              tell about the handshake and control frames\n" \
   "  -h, --help                 this\n"
 
@@ -49,7 +59,7 @@ static const topic topics[] = {
            "  echo '81 05 48 65 6c 6c 6f' | nws decode\n" EXIT_CODES(
                "done; closed with 1000, 1001 or no code, or as we asked") EXIT_1
      "  2  cannot connect, or cannot listen\n"
-     "  3  the handshake was refused, or broke a rule\n"
+     "  3  TLS failed; the handshake was refused, or broke a rule\n"
      "  4  the peer closed with another code\n"
      "  5  connection lost, rule broken, bytes missing, ping "
      "unanswered\n"},
@@ -74,6 +84,16 @@ static const topic topics[] = {
      "                              no-takeover (less memory), bits=N "
      "(windows\n"
      "                              of 2^N bytes, 8 to 15), or off\n"
+     "      --cert FILE             speak TLS, with this certificate and those "
+     "that\n"
+     "                              lead to a root; SIGHUP reads them again\n"
+     "      --key FILE              its key, if --cert does not have it\n"
+     "      --self-signed[=NAMES]   speak TLS, with a certificate made on the "
+     "spot;\n"
+     "                              NAMES such as localhost,127.0.0.1\n"
+     "      --client-ca FILE        take only clients with a certificate that "
+     "these\n"
+     "                              have signed\n"
      "  -q, --quiet                 print nothing but errors; not with -v\n"
      "  -v, --verbose               log connections, requests and messages\n"
      "  -h, --help                  this\n"
@@ -86,6 +106,7 @@ static const topic topics[] = {
      "  nws serve\n"
      "  nws serve --listen 0.0.0.0:9000 --origin any -v\n"
      "  nws serve --deflate=no-takeover,bits=12\n"
+     "  nws serve --self-signed\n"
      "  nws serve --port 0 --subprotocol chat\n" EXIT_CODES(
          "stopped by Ctrl-C or SIGTERM") EXIT_1 "  2  cannot listen\n"},
     {"connect",
@@ -127,7 +148,7 @@ static const topic topics[] = {
      "  nws connect ws://127.0.0.1:8080/\n"
      "  echo hello | nws connect ws://127.0.0.1:8080/\n"
      "  nws connect -H 'Authorization: Bearer abc' -s chat ws://[::1]:9000/a\n"
-     "  nws connect --stay ws://example.org/feed </dev/null "
+     "  nws connect --stay wss://example.org/feed </dev/null "
      ">feed.txt\n" EXIT_CODES("closed with 1000, 1001 or no code, or as we "
                               "asked") EXIT_CLIENT
      "  5  connection lost, or the peer broke a rule\n"},

@@ -10,6 +10,7 @@
 #define MAX_NAMES 32
 /* Queued bytes beyond the largest message that a slow reader may cost. */
 #define QUEUE_ROOM ((size_t)16 << 20)
+#define SIGNALS 3
 
 enum {
   OPTION_PORT = 256,
@@ -35,6 +36,7 @@ struct server {
   nws_server_options options;
   nws_server_policy policy;
   cli_deflate deflate;
+  cli_tls tls;
   nws_conn_config conn;
   nws_handler handler;
   nws_str origins[MAX_NAMES];
@@ -48,7 +50,7 @@ struct server {
   uint64_t peers; /* connections opened so far, to number them */
   int interrupts;
   uv_loop_t uv;
-  uv_signal_t signals[2];
+  uv_signal_t signals[SIGNALS];
   nws_loop *loop;
   nws_server *running; /* NULL once stopped */
   guest nobody;        /* whom a peer has until its request has been read */
@@ -58,6 +60,20 @@ struct server {
 
 static void log_guest(const guest *g) {
   fprintf(stderr, "#%llu %s ", (unsigned long long)g->number, g->address);
+}
+
+/* How a guest came, and who it has shown to be. */
+static void log_tls(nws_peer *peer) {
+  nws_tls_info info;
+  if (nws_peer_tls(peer, &info) != NWS_OK) {
+    return;
+  }
+  fprintf(stderr, " over %s", info.version);
+  if (info.verified) {
+    fputs(" as ", stderr);
+    nws__cli_put_text(stderr, info.subject, strlen(info.subject),
+                      CLI_TEXT_PLAIN);
+  }
 }
 
 static void log_target(const nws_server_handshake *request) {
@@ -112,6 +128,7 @@ static void on_request(nws_peer *peer, const nws_server_handshake *request) {
       nws__cli_put_text(stderr, request->origin.ptr, request->origin.len,
                         CLI_TEXT_PLAIN);
     }
+    log_tls(peer);
     fputc('\n', stderr);
   }
   int rc = nws_peer_accept(peer, NULL);
@@ -233,7 +250,7 @@ static void on_http(nws_peer *peer, const nws_server_handshake *request,
 
 /* --- Trouble --- */
 
-/* Those who speak TLS, as wss:// does, are the likeliest to be no HTTP. */
+/* Where there is no TLS, those who speak it are the likeliest to be no HTTP. */
 static void on_trouble(nws_server *running, const nws_trouble *what,
                        void *user) {
   const server *s = ((guest *)user)->server;
@@ -242,8 +259,9 @@ static void on_trouble(nws_server *running, const nws_trouble *what,
     nws__cli_say("cannot take connections for now: %s",
                  nws_net_text(what->error));
   } else if (s->verbose) {
-    fprintf(stderr, "http: %s: %s%s%s\n", what->address,
-            what->error == NWS_ERROR_HTTP_START_LINE
+    fprintf(stderr, "%s: %s: %s%s%s\n",
+            nws__cli_is_tls(what->error) ? "tls" : "http", what->address,
+            what->error == NWS_ERROR_HTTP_START_LINE && !s->tls.tls
                 ? "not HTTP; if the client used wss://, use ws://"
                 : nws_net_text(what->error),
             what->detail[0] ? ": " : "", what->detail);
@@ -285,22 +303,35 @@ static void on_signal(uv_signal_t *handle, int number) {
   nws_server_stop(s->running, NWS_CLOSE_GOING_AWAY);
 }
 
+static void on_hangup(uv_signal_t *handle, int number) {
+  server *s = handle->data;
+  (void)number;
+  nws__cli_tls_reload(&s->tls, s->quiet);
+}
+
 static void on_stopped(nws_server *running, void *user) {
   server *s = ((guest *)user)->server;
   (void)running;
   s->running = NULL;
-  for (size_t i = 0; i < 2; i++) {
+  for (size_t i = 0; i < SIGNALS; i++) {
     uv_close((uv_handle_t *)&s->signals[i], NULL);
   }
 }
 
+/* SIGHUP stays what it is, the end, where there are no files to read again. */
 static int catch_signals(server *s) {
-  static const int numbers[2] = {SIGINT, SIGTERM};
-  for (size_t i = 0; i < 2; i++) {
+  static const struct {
+    int number;
+    uv_signal_cb call;
+  } ours[SIGNALS] = {
+      {SIGINT, on_signal}, {SIGTERM, on_signal}, {SIGHUP, on_hangup}};
+  for (size_t i = 0; i < SIGNALS; i++) {
+    const int wanted =
+        ours[i].number != SIGHUP || s->tls.identity.certificate_file != NULL;
     s->signals[i].data = s;
     int rc = uv_signal_init(&s->uv, &s->signals[i]);
-    if (rc == 0) {
-      rc = uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+    if (rc == 0 && wanted) {
+      rc = uv_signal_start(&s->signals[i], ours[i].call, ours[i].number);
     }
     if (rc < 0) {
       return rc;
@@ -309,51 +340,13 @@ static int catch_signals(server *s) {
   return 0;
 }
 
-static int cannot_listen(const server *s, int error) {
-  int v6 = strchr(s->address, ':') != NULL;
-  nws__cli_say("cannot listen on %s%s%s:%u: %s", v6 ? "[" : "", s->address,
-               v6 ? "]" : "", (unsigned)s->port, nws_net_text(error));
-  if (error == UV_EADDRINUSE) {
-    fprintf(stderr,
-            "Another program uses that port. Try --port %u, or --port 0 for "
-            "any free one.\n",
-            (unsigned)(s->port < UINT16_MAX ? s->port + 1 : 8080));
-  } else if (error == UV_EACCES) {
-    fputs("Ports below 1024 need privileges. Try --port 8080.\n", stderr);
-  } else if (error == UV_EADDRNOTAVAIL) {
-    fputs("This machine has no such address. Try 127.0.0.1, or 0.0.0.0 for "
-          "all it has.\n",
-          stderr);
-  }
-  return CLI_EXIT_CONNECT;
-}
-
-/* Tells what to do next. An address that stands for all is no address to
- * connect to. */
-static void put_welcome(const server *s) {
-  unsigned port = nws_server_port(s->running);
-  int v6 = strchr(s->address, ':') != NULL;
-  const char *to = s->address;
-  if (strcmp(to, "0.0.0.0") == 0) {
-    to = "127.0.0.1";
-  }
-  if (strcmp(to, "::") == 0) {
-    to = "::1";
-  }
-  const char *left = v6 ? "[" : "";
-  const char *right = v6 ? "]" : "";
-  printf("Listening on %s%s%s:%u. Try it\n", left, s->address, right, port);
-  printf("  in a browser:     http://%s%s%s:%u/\n", left, to, right, port);
-  printf("  in a terminal:    %s connect ws://%s%s%s:%u/\n", s->program, left,
-         to, right, port);
-  puts("Ctrl-C stops.");
-  fflush(stdout);
-}
-
 static int start(server *s) {
-  if (nws__cli_deflate_start(&s->deflate) != NWS_OK) {
+  nws__cli_tls_name(&s->tls, s->address);
+  if (nws__cli_deflate_start(&s->deflate) != NWS_OK ||
+      nws__cli_tls_start(&s->tls) != CLI_EXIT_OK) {
     return CLI_EXIT_USAGE;
   }
+  s->options.tls = s->tls.tls;
   s->policy.extensions = s->deflate.list;
   s->policy.extension_count = s->deflate.count;
   int rc = uv_loop_init(&s->uv);
@@ -367,7 +360,7 @@ static int start(server *s) {
   }
   rc = nws_server_start(s->loop, &s->options, &s->running);
   if (rc != NWS_OK) {
-    return cannot_listen(s, rc);
+    return nws__cli_cannot_listen(s->address, (unsigned)s->port, rc);
   }
   rc = catch_signals(s);
   if (rc == 0) {
@@ -391,7 +384,8 @@ static int run(server *s) {
   int rc = start(s);
   if (rc == CLI_EXIT_OK) {
     if (!s->quiet) {
-      put_welcome(s);
+      nws__cli_put_welcome(s->program, s->address, nws_server_port(s->running),
+                           &s->tls);
     }
     uv_run(&s->uv, UV_RUN_DEFAULT);
     nws_loop_free(s->loop);
@@ -399,6 +393,7 @@ static int run(server *s) {
     uv_loop_close(&s->uv);
   }
   nws__cli_deflate_free(&s->deflate);
+  nws_tls_drop(s->tls.tls);
   free(s->page);
   return rc;
 }
@@ -479,8 +474,10 @@ static int take_option(void *state, int option, const char *arg) {
   case 'v':
     s->verbose = 1;
     return CLI_EXIT_OK;
-  default:
-    return CLI_EXIT_USAGE;
+  default: {
+    int code = nws__cli_tls_option(&s->tls, option, arg);
+    return code == CLI_GO_ON ? CLI_EXIT_USAGE : code;
+  }
   }
 }
 
@@ -512,6 +509,10 @@ int nws__cli_serve(int argc, char **argv) {
       {"subprotocol", required_argument, NULL, 's'},
       {"deflate", optional_argument, NULL, OPTION_DEFLATE},
       {"max-message", required_argument, NULL, OPTION_MAX_MESSAGE},
+      {"cert", required_argument, NULL, CLI_TLS_CERT},
+      {"key", required_argument, NULL, CLI_TLS_KEY},
+      {"self-signed", optional_argument, NULL, CLI_TLS_SELF_SIGNED},
+      {"client-ca", required_argument, NULL, CLI_TLS_CLIENT_CA},
       {"quiet", no_argument, NULL, 'q'},
       {"verbose", no_argument, NULL, 'v'},
       {NULL, 0, NULL, 0}};
@@ -532,5 +533,6 @@ int nws__cli_serve(int argc, char **argv) {
                            "--quiet and --verbose exclude each other; give "
                            "one");
   }
-  return run(s);
+  code = nws__cli_tls_check_server(&s->tls, s->command);
+  return code == CLI_EXIT_OK ? run(s) : code;
 }

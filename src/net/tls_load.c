@@ -194,6 +194,19 @@ static int trust_memory(SSL_CTX *ctx, nws_str pem, const nws__why *why) {
   return NWS_OK;
 }
 
+/* OpenSSL does not say that there is no such file. */
+static int trust_file(SSL_CTX *ctx, const char *file, const nws__why *why) {
+  source roots;
+  int rc = open_file(&roots, file, why);
+  if (rc != NWS_OK) {
+    return rc;
+  }
+  BIO_free(roots.bio);
+  return SSL_CTX_load_verify_file(ctx, file) == 1
+             ? NWS_OK
+             : nws__tls_fail(why, "cannot be trusted", file);
+}
+
 static int load_crl(SSL_CTX *ctx, const char *file, const nws__why *why) {
   source lists;
   int rc = open_file(&lists, file, why);
@@ -228,8 +241,9 @@ int nws__trust_load(SSL_CTX *ctx, const nws_tls_options *from,
   X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx), X509_V_FLAG_PARTIAL_CHAIN);
   if (from->trust_file != NULL) {
     given = 1;
-    if (SSL_CTX_load_verify_file(ctx, from->trust_file) != 1) {
-      return nws__tls_fail(why, "cannot be trusted", from->trust_file);
+    int rc = trust_file(ctx, from->trust_file, why);
+    if (rc != NWS_OK) {
+      return rc;
     }
   }
   if (from->trust_dir != NULL) {

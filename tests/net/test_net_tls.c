@@ -411,7 +411,9 @@ static void test_mistakes(void **state) {
   MISTAKE("NONSENSE: no such ciphers");
   options.ciphers = NULL;
   options.trust_file = "/nonexistent.pem";
-  MISTAKE("/nonexistent.pem: cannot be trusted");
+  MISTAKE("/nonexistent.pem: No such file or directory");
+  options.trust_file = "/dev/null";
+  MISTAKE("/dev/null: cannot be trusted");
   options.trust_file = NULL;
   options.clients = NWS_TLS_CLIENTS_REQUIRED;
   MISTAKE("nothing says whose are trusted");
