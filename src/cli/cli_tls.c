@@ -187,9 +187,27 @@ static void explain_certificate(const nws_tls_info *info, const char *detail) {
   say_pin(info, "it and no other");
 }
 
+static void suggest_cert(const cli_client *client) {
+  if (!client->tls.identity.certificate_file) {
+    fputs("If the server wants a certificate of yours, try --cert FILE, and "
+          "--key FILE\n",
+          stderr);
+  }
+}
+
+/* With TLS that has come to a certificate, the server speaks it. */
+static int speaks_tls(const cli_client *client) {
+  nws_tls_info info;
+  return nws_peer_tls(client->peer, &info) == NWS_OK && *info.pin;
+}
+
 static void suggest_scheme(const cli_client *client) {
   const int secure = client->uri.secure;
   const char *rest = strchr(client->options.url, ':');
+  if (secure && speaks_tls(client)) {
+    suggest_cert(client);
+    return;
+  }
   fprintf(stderr, "If the server speaks %sTLS, try %s%s\n", secure ? "no " : "",
           secure ? "ws" : "wss", rest);
 }
@@ -208,9 +226,7 @@ static void explain_alert(const cli_client *client, const char *detail) {
           stderr);
   } else if (strstr(detail, "certificate required") ||
              strstr(detail, "handshake failure")) {
-    fputs("If the server wants a certificate of yours, try --cert FILE, and "
-          "--key FILE\n",
-          stderr);
+    suggest_cert(client);
   }
 }
 

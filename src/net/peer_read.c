@@ -226,9 +226,19 @@ static void ended_open(nws_peer *peer, int error) {
   }
 }
 
+/* Who refuses a client's certificate says so and is gone, and then writing may
+ * fail before that has been read: it is the reason all the same. */
+static void heed_alert(nws_peer *peer, int error) {
+  int of_system = peer->error > NWS_ERROR_ARGUMENT;
+  if (error == NWS_ERROR_TLS && (peer->flags & NWS__BROKEN) != 0 && of_system) {
+    peer->error = error;
+  }
+}
+
 /* The other end has shut its side (`error` 0), or the socket is broken. */
 static void ended(nws_peer *peer, int error) {
   peer->flags |= NWS__ENDED;
+  heed_alert(peer, error);
   if (error != 0) {
     peer->flags |= NWS__BROKEN;
   }

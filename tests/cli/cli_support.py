@@ -89,8 +89,11 @@ class Server(Running):
     def __init__(self, test, *args, **options):
         super().__init__(test, "serve", "--port", "0", *args, **options)
         self.port = int(re.search(r":(\d+)\. ", self.line()).group(1))
-        self.url = f"ws://127.0.0.1:{self.port}/"
-        self.welcome = [self.line() for _ in range(3)]
+        self.welcome = [self.line()]
+        while self.welcome[-1] not in ("", "Ctrl-C stops."):
+            self.welcome.append(self.line())
+        scheme = "wss" if " wss://" in self.welcome[1] else "ws"
+        self.url = f"{scheme}://127.0.0.1:{self.port}/"
 
 
 def frame(opcode, payload=b"", fin=True, mask=None, rsv=0):
