@@ -1,6 +1,6 @@
 """Chromium with the page and the server of `nws serve`.
 
-    browser.py NWS      the program nws; Chromium is `chromium` on the PATH
+    browser.py NWS [tls]    the program nws; Chromium is `chromium` on the PATH
 
 Drives the page as a person would, by its buttons, through Chromium's DevTools
 (a WebSocket itself); then scripts of other pages try what the page has no
@@ -246,10 +246,41 @@ async def try_all(folder, nws, other):
             await try_stopping(page, server)
 
 
+# --- TLS ---
+
+
+async def try_secure(folder, port):
+    options = {"max_size": None, "compression": None, "ping_interval": None}
+    async with websockets.connect(devtools(folder), **options) as tools:
+        page = Page(tools)
+        await try_page(page, f"https://127.0.0.1:{port}/")
+        await try_echo(page, f"wss://127.0.0.1:{port}/")
+
+
+def over_tls(nws):
+    """The key that the server tells is the only one that Chromium excuses."""
+    serve = [nws, "serve", "--port", "0", "--max-message", "2M", "--self-signed",
+             "--deflate"]  # fmt: skip
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        interop.Program(*serve) as server,
+    ):
+        port = server.port()
+        key = server.expect("'sha256//(.*?)'").group(1)
+        command = ["chromium", *FLAGS, f"--user-data-dir={folder}",
+                   f"--ignore-certificate-errors-spki-list={key}", "about:blank"]  # fmt: skip
+        with interop.Program(*command, home=folder):
+            asyncio.run(try_secure(folder, port))
+        interop.stop_well(server, "nws serve")
+    interop.finish()
+
+
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2 or sys.argv[2:] not in ([], ["tls"]):
         sys.exit(__doc__)
     interop.limit_time(200)
+    if sys.argv[2:]:
+        over_tls(sys.argv[1])
     site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Blank)
     threading.Thread(target=site.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:

@@ -6,17 +6,27 @@
     server                  is the test server of an echo client, at /suite/,
                             and an echo everywhere else
 
-Without compression, so that it is the frames that meet.
+Without compression, so that it is the frames that meet, unless INTEROP_DEFLATE
+is set. A client trusts INTEROP_CA, and a server speaks TLS with INTEROP_CERT, if
+these are set: names of files.
 """
 
 import asyncio
 import os
+import ssl
 import sys
 import urllib.parse
 import websockets
 from interop import CLOSES, SIZES, check, equal, finish, limit_time
 
-QUIET = {"compression": None, "ping_interval": None, "max_size": None}
+DEFLATE = "INTEROP_DEFLATE" in os.environ
+QUIET = {
+    "compression": "deflate" if DEFLATE else None, "ping_interval": None,
+    "max_size": None,
+}  # fmt: skip
+TRUST = {}
+if "INTEROP_CA" in os.environ:
+    TRUST = {"ssl": ssl.create_default_context(cafile=os.environ["INTEROP_CA"])}
 MIB = 1 << 20
 
 
@@ -66,20 +76,21 @@ TRIES = [echo_sizes, echo_fragments, ping]
 
 
 async def client(url, subprotocol):
-    async with websockets.connect(url, **QUIET) as ws:
+    async with websockets.connect(url, **TRUST, **QUIET) as ws:
+        equal(len(ws.extensions), int(DEFLATE), "extensions")
         for attempt in TRIES:
             await attempt(ws)
     offers = ["unknown", "chat"]
-    async with websockets.connect(url, subprotocols=offers, **QUIET) as ws:
+    async with websockets.connect(url, subprotocols=offers, **TRUST, **QUIET) as ws:
         equal(ws.subprotocol or "-", subprotocol, "subprotocol")
     for code, reason in CLOSES:
-        ws = await websockets.connect(url, **QUIET)
+        ws = await websockets.connect(url, **TRUST, **QUIET)
         await ws.close(code, reason)
         equal(ws.close_code, code, f"close code in the answer to {code} {reason}")
 
 
 async def wait(url):
-    ws = await websockets.connect(url, **QUIET)
+    ws = await websockets.connect(url, **TRUST, **QUIET)
     print("open", flush=True)
     await ws.wait_closed()
     print("closed", ws.close_code, ws.close_reason, flush=True)
@@ -100,6 +111,8 @@ async def run_case(ws, number):
 
 async def echo(ws):
     print("subprotocol", ws.subprotocol or "-", flush=True)
+    if DEFLATE:
+        print("extensions", *(x.name for x in ws.extensions), flush=True)
     try:
         async for message in ws:
             await ws.send(message)
@@ -121,6 +134,9 @@ async def server():
             await echo(ws)
 
     options = {"subprotocols": ["chat"], **QUIET}
+    if "INTEROP_CERT" in os.environ:
+        options["ssl"] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        options["ssl"].load_cert_chain(os.environ["INTEROP_CERT"])
     async with websockets.serve(serve, "127.0.0.1", 0, **options) as listening:
         port = listening.sockets[0].getsockname()[1]
         print(f"listening on 127.0.0.1:{port}", flush=True)

@@ -36,9 +36,9 @@ def relay(line, who):
         check(outcome == "ok", f"{who}: {what}")
 
 
-def try_server(peer, who, command, subprotocol):
+def try_server(peer, who, command, subprotocol, scheme="ws"):
     with interop.Program(*command) as server:
-        url = f"ws://127.0.0.1:{server.port()}/"
+        url = f"{scheme}://127.0.0.1:{server.port()}/"
         code, lines, said = interop.run_program(*peer, "client", url, subprotocol)
         for line in lines:
             relay(line, who)
@@ -69,19 +69,22 @@ def try_client(peer, command, port):
     equal(peer.expect("^closed").string, "closed 1000 thanks", "client has")
 
 
-def try_nws(peer, command, port):
-    url = f"ws://127.0.0.1:{port}/echo"
+def try_nws(peer, command, port, scheme="ws", more=()):
+    url = f"{scheme}://127.0.0.1:{port}/echo"
     text = "".join(line + "\n" for line in LINES)
     for code, reason in CLOSES:
         options = ["--close", f"{code}:{reason}", "-s", "unknown", "-s", "chat"]
         got, lines, said = interop.run_program(
-            command, "connect", "--wait", "1", *options, url, input=text
+            command, "connect", "--wait", "1", *options, *more, url, input=text
         )
         equal((got, lines), (0, LINES), f"nws connect {said.strip()}")
         equal(peer.expect("^subprotocol").string, "subprotocol chat", "nws connect")
         told = peer.expect("^closed").string.strip()
         equal(told, f"closed {code} {reason}".strip(), "nws connect has")
-    got, lines, said = interop.run_program(command, "ping", "-c", "3", "-i", "0.01", url)
+    more = [option for option in more if not option.startswith("--deflate")]
+    got, lines, said = interop.run_program(
+        command, "ping", "-c", "3", "-i", "0.01", *more, url
+    )
     check(got == 0, f"nws ping: exit code {got} {lines} {said}")
 
 
