@@ -46,7 +46,8 @@ static int bio_read(BIO *bio, char *out, int cap) {
 
 static int bio_write(BIO *bio, const char *data, int len) {
   nws__tls *tls = BIO_get_data(bio);
-  uv_buf_t buf = uv_buf_init((char *)(uintptr_t)data, (unsigned)len);
+  uv_buf_t buf = {.len = (size_t)len};
+  memcpy(&buf.base, &data, sizeof(data)); /* libuv has no pointer to const */
   BIO_clear_retry_flags(bio);
   long sent = nws__socket_send(tls->fd, &buf, 1);
   if (sent < 0) {
@@ -333,30 +334,33 @@ long nws__tls_receive(nws__tls *tls, void *out, size_t cap) {
   return (long)got;
 }
 
+/* Adds what has been taken of a buffer to `sent`. Returns 0 when that is all of
+ * it, or UV_EAGAIN or an error. */
+static int send_one(nws__tls *tls, const uv_buf_t *buf, size_t *sent) {
+  size_t at = 0;
+  while (at < buf->len) {
+    size_t len = 0;
+    int rc = SSL_write_ex(tls->ssl, buf->base + at, buf->len - at, &len);
+    if (rc != 1) {
+      int why = outcome(tls, rc);
+      return why == 0 ? UV_EPIPE : why;
+    }
+    at += len;
+    *sent += len;
+  }
+  return 0;
+}
+
 /* Bytes taken, or UV_EAGAIN or an error. What is refused has to be offered
- * again first thing, which a queue does. */
+ * again first thing, which a queue does; it then meets an error again, too. */
 long nws__tls_send(nws__tls *tls, const uv_buf_t *bufs, unsigned count) {
   size_t sent = 0;
+  int why = 0;
   ERR_clear_error();
-  for (unsigned i = 0; i < count; i++) {
-    size_t at = 0;
-    while (at < bufs[i].len) {
-      size_t len = 0;
-      int rc =
-          SSL_write_ex(tls->ssl, bufs[i].base + at, bufs[i].len - at, &len);
-      if (rc != 1) {
-        int why = outcome(tls, rc);
-        /* A queue meets an error again with its next write. */
-        if (sent > 0) {
-          return (long)sent;
-        }
-        return why == 0 ? UV_EPIPE : why;
-      }
-      at += len;
-      sent += len;
-    }
+  for (unsigned i = 0; i < count && why == 0; i++) {
+    why = send_one(tls, &bufs[i], &sent);
   }
-  return (long)sent;
+  return why == 0 || sent > 0 ? (long)sent : why;
 }
 
 /* Says close_notify (RFC 8446 6.1), if the socket takes it. */

@@ -1,6 +1,7 @@
 """TLS in nws connect, ping and serve, against the ssl module of Python: who is
 trusted, what is said about who is not, and what to try then."""
 
+import os
 import re
 import shlex
 import signal
@@ -112,6 +113,11 @@ class Client(Base):
         fake = self.serve(good, maximum_version=ssl.TLSVersion.TLSv1_2)
         self.passes(self.connect("--ca", root.alone, fake.url))
         self.assertEqual(fake.join()[1], "TLSv1.2")
+
+    def test_trust_of_the_system(self):
+        fake = self.serve(good)
+        env = {**os.environ, "SSL_CERT_FILE": str(root.alone)}
+        self.passes(run("connect", fake.url, stdin="hello\n", env=env))
 
     def test_verbose(self):
         fake = self.serve(good)
