@@ -232,6 +232,7 @@ typedef struct cli_frames {
   nws_conn_config config;
   nws_extension_use inflate; /* permessage-deflate; all zero: not in use */
   FILE *out;
+  const char *prefix; /* of each line; NULL: none */
 
   uint64_t offset; /* of the next byte of the stream */
   uint64_t count;  /* frames so far */
@@ -268,6 +269,29 @@ int nws__cli_frames_add(cli_frames *frames, uint8_t *data, size_t len);
 int nws__cli_frames_end(cli_frames *frames);
 
 void nws__cli_frames_free(cli_frames *frames);
+
+/* --- decode_capture.c --- */
+
+/* Prints the WebSocket connections of a network capture, as `nws decode` does.
+ */
+typedef struct cli_captured cli_captured;
+
+/* Bytes that suffice to recognise a capture, and whether a file that begins so
+ * is one. */
+#define CLI_CAPTURE_MAGIC 4
+int nws__cli_is_capture(const uint8_t *start, size_t len);
+
+/* Starts. `like` has what is to be set of a cli_frames. NULL without memory. */
+cli_captured *nws__cli_capture_start(const cli_frames *like);
+
+/* Takes the next bytes of the file. Returns 1, or 0 when it cannot be read on.
+ */
+int nws__cli_capture_add(cli_captured *captured, const uint8_t *data,
+                         size_t len);
+
+/* Says that the file ends here, prints how, and frees. Returns the exit code.
+ * `name` is the file's, for complaints. */
+int nws__cli_capture_end(cli_captured *captured, const char *name);
 
 /* --- cli_client.c --- */
 

@@ -149,10 +149,16 @@ static void put_payload(const cli_frames *frames) {
   }
 }
 
+/* Begins a line about an offset. */
+static void begin_line(const cli_frames *frames, uint64_t at) {
+  fprintf(frames->out, "%s%8llu  ", frames->prefix ? frames->prefix : "",
+          (unsigned long long)at);
+}
+
 static void put_frame(cli_frames *frames) {
   FILE *out = frames->out;
   const nws_frame *frame = &frames->frame;
-  fprintf(out, "%8llu  ", (unsigned long long)frames->frame_at);
+  begin_line(frames, frames->frame_at);
   put_flags(out, frame);
   fputs(nws_conn_opcode_name(&frames->conn, frame->opcode), out);
   if (frame->masked) {
@@ -351,8 +357,8 @@ static void show_part(cli_frames *frames) {
 static int end_violated(cli_frames *frames) {
   const nws_error_info *info = nws_error_get(frames->error);
   show_part(frames);
-  fprintf(frames->out, "%8llu  violation in the frame at %llu: %s",
-          (unsigned long long)frames->error_at,
+  begin_line(frames, frames->error_at);
+  fprintf(frames->out, "violation in the frame at %llu: %s",
           (unsigned long long)frames->frame_at, info->text);
   if (*info->rule) {
     fprintf(frames->out, " (%s)", info->rule);
@@ -372,10 +378,10 @@ static int end_truncated(cli_frames *frames) {
     least = "at least ";
   }
   show_part(frames);
-  fprintf(frames->out,
-          "%8llu  truncated: %s%llu bytes missing of the frame at %llu\n",
-          (unsigned long long)frames->offset, least,
-          (unsigned long long)missing, (unsigned long long)frames->frame_at);
+  begin_line(frames, frames->offset);
+  fprintf(frames->out, "truncated: %s%llu bytes missing of the frame at %llu\n",
+          least, (unsigned long long)missing,
+          (unsigned long long)frames->frame_at);
   return CLI_EXIT_LOST;
 }
 
@@ -386,9 +392,9 @@ int nws__cli_frames_end(cli_frames *frames) {
   if (frames->in_payload || frames->header_len) {
     return end_truncated(frames);
   }
-  fprintf(frames->out, "%8llu  end: %llu frame%s, no violation",
-          (unsigned long long)frames->offset, (unsigned long long)frames->count,
-          frames->count == 1 ? "" : "s");
+  begin_line(frames, frames->offset);
+  fprintf(frames->out, "end: %llu frame%s, no violation",
+          (unsigned long long)frames->count, frames->count == 1 ? "" : "s");
   if (frames->message_opcode) {
     fprintf(frames->out, "; the message at %llu is not finished",
             (unsigned long long)frames->message_at);

@@ -181,6 +181,10 @@ static const topic topics[] = {
      "and\n"
      "where.\n"
      "\n"
+     "Network captures (pcap, pcapng) are recognised: the frames of all "
+     "WebSockets\n"
+     "whose handshake is in them, > the client's and < the server's.\n"
+     "\n"
      "      --hex            the input is hex text: white space, commas and "
      "colons\n"
      "                       between bytes, 0x before them, # begins a "
@@ -212,7 +216,8 @@ static const topic topics[] = {
      "Examples\n"
      "  echo '81 85 37 fa 21 3d 7f 9f 4d 51 58' | nws decode --role client\n"
      "  echo 'c1 07 f2 48 cd c9 c9 07 00' | nws decode --deflate\n"
-     "  nws decode --raw --deflate=no-takeover capture.bin\n" EXIT_CODES(
+     "  nws decode --raw --deflate=no-takeover capture.bin\n"
+     "  tcpdump -i lo -U -w - port 8080 | nws decode\n" EXIT_CODES(
          "no rule was broken") "  1  wrong options, or input that cannot be "
                                "read or is no hex text\n"
                                "  5  a rule was broken, or the input ends "

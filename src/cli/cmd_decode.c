@@ -36,6 +36,7 @@ typedef struct decoder {
   cli_hex hex;
   cli_deflate deflate;
   cli_frames frames;
+  cli_captured *capture; /* the input is one */
   size_t start_len;
   char start[START + 1]; /* how the input begins, as it came */
   uint8_t chunk[CHUNK];
@@ -115,6 +116,10 @@ static void keep_start(decoder *d, size_t len) {
 
 /* Takes a chunk; returns 0 when the end has come, be it good or bad. */
 static int take(decoder *d, size_t len) {
+  if (d->capture) {
+    return nws__cli_capture_add(d->capture, d->chunk, len) &&
+           nws__cli_flush() == 1;
+  }
   keep_start(d, len);
   if (d->form == FORM_GUESS) {
     d->form = guess(d, d->chunk[0]);
@@ -144,21 +149,52 @@ static int finish(decoder *d) {
   return code;
 }
 
-static int decode(decoder *d) {
+/* Reads into the chunk behind `len` bytes. Returns how many are there then, 0
+ * at the end, or -1 after complaining. */
+static ssize_t read_more(decoder *d, size_t len) {
   ssize_t got;
-  while ((got = read(d->fd, d->chunk, CHUNK)) != 0) {
-    if (got > 0 && !take(d, (size_t)got)) {
+  do {
+    got = read(d->fd, d->chunk + len, CHUNK - len);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) {
+    nws__cli_say("cannot read %s: %s", d->name, strerror(errno));
+  }
+  return got > 0 ? got + (ssize_t)len : got;
+}
+
+/* The first chunk is to tell what the input is. */
+static ssize_t read_start(decoder *d) {
+  ssize_t len = 0;
+  ssize_t got;
+  while ((got = read_more(d, (size_t)len)) > 0) {
+    len = got;
+    if (len >= CLI_CAPTURE_MAGIC) {
       break;
     }
-    if (got < 0 && errno != EINTR) {
-      nws__cli_say("cannot read %s: %s", d->name, strerror(errno));
-      return CLI_EXIT_USAGE;
-    }
   }
-  if (ferror(stdout)) {
-    return CLI_EXIT_OK; /* main() looks why */
+  if (got < 0) {
+    return got;
   }
-  return finish(d);
+  if (d->form == FORM_GUESS && nws__cli_is_capture(d->chunk, (size_t)len)) {
+    d->capture = nws__cli_capture_start(&d->frames);
+  }
+  return len;
+}
+
+static int end(decoder *d) {
+  if (d->capture) {
+    return nws__cli_capture_end(d->capture, d->name);
+  }
+  return ferror(stdout) ? CLI_EXIT_OK /* main() looks why */ : finish(d);
+}
+
+static int decode(decoder *d) {
+  ssize_t len = read_start(d);
+  while (len > 0 && take(d, (size_t)len)) {
+    len = read_more(d, 0);
+  }
+  int code = end(d);
+  return len < 0 ? CLI_EXIT_USAGE : code;
 }
 
 static int open_file(decoder *d, const char *name) {

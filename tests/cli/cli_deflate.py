@@ -6,6 +6,7 @@ import re
 import subprocess
 import unittest
 import zlib
+import cli_capture as capture
 from cli_support import (
     NWS, FakeServer, Running, Server, close_payload, dial, frame, main, run,
 )  # fmt: skip
@@ -345,6 +346,29 @@ class Deflate(unittest.TestCase):
     def test_decode_in_bounded_memory(self):
         bomb = compressed(bytes(96 << 20))
         self.assertLess(self.peak(bomb) - self.peak(compressed(bytes(1000))), 8192)
+
+
+class Captured(unittest.TestCase):
+    def test_capture(self):
+        """What the handshake says is enough to inflate."""
+        flow = capture.Flow()
+        deflater = zlib.compressobj(wbits=-15)
+        packets = [*flow.syn(), flow.packet(0, capture.REQUEST)]
+        packets.append(
+            flow.packet(1, capture.response(b"Sec-WebSocket-Extensions: permessage-deflate\r\n"))
+        )
+        for _ in range(2):
+            data = deflater.compress(b"Hello Hello Hello") + deflater.flush(zlib.Z_SYNC_FLUSH)
+            packets.append(flow.packet(0, capture.frame(0xC1, data[:-4], True)))
+            packets.append(flow.packet(1, capture.frame(0x81, b"plain", False)))
+        out, _ = capture.decode_file(self, capture.pcap(packets))
+        self.assertIn("/chat?x=1, permessage-deflate\n", out)
+        self.assertEqual(out.count('inflated=17 "Hello Hello Hello"'), 2)
+        self.assertEqual(out.count('"plain"'), 2)
+
+        out, _ = capture.decode_file(self, capture.pcap(packets), "--allow-rsv", "1")
+        self.assertEqual(out.count("fin rsv1 text mask=11223344 len="), 2)
+        self.assertNotIn("inflated", out)
 
 
 if __name__ == "__main__":
