@@ -22,20 +22,24 @@ static inline block load_masked(const uint8_t *from, uint64_t pattern) {
   return b;
 }
 
-static inline void store(uint8_t *to, const block *b) {
+/* Returns the bits of all that it stores. */
+static inline uint64_t store(uint8_t *to, const block *b) {
   nws__mask_store(to, b->word[0]);
   nws__mask_store(to + 8, b->word[1]);
   nws__mask_store(to + 16, b->word[2]);
   nws__mask_store(to + 24, b->word[3]);
+  return b->word[0] | b->word[1] | b->word[2] | b->word[3];
 }
 
-void nws__mask_portable(uint8_t *dst, const uint8_t *src, size_t len,
-                        uint64_t pattern) {
+int nws__mask_portable(uint8_t *dst, const uint8_t *src, size_t len,
+                       uint64_t pattern) {
   const size_t last = len - BLOCK;
   const block tail = load_masked(src + last, nws__mask_turn(pattern, last));
+  uint64_t seen = 0;
   for (size_t i = 0; i < last; i += BLOCK) {
     const block b = load_masked(src + i, pattern);
-    store(dst + i, &b);
+    seen |= store(dst + i, &b);
   }
-  store(dst + last, &tail);
+  seen |= store(dst + last, &tail);
+  return (seen & NWS__HIGH_BITS) != 0;
 }

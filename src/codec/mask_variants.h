@@ -1,12 +1,10 @@
 /* mask_variants.h - the kernels behind nws_mask(), and what they share.
  *
- * nws_mask() turns the key so that it begins at the first byte and hands long
- * payloads to a kernel. mask_portable.c works everywhere, and compilers make
- * vectors of it. A kernel for one architecture is a file beside it that is
- * empty elsewhere, so that compiling every file of the folder stays enough; it
- * is declared here, and NWS__MASK_KERNEL names the one that serves: directly
- * where the architecture guarantees its instructions, or else by a function
- * that asks the CPU each time, as the core keeps no mutable state.
+ * Long payloads are done by a kernel, short ones by mask_internal.h. Each
+ * kernel is a file: mask_portable.c works everywhere, and compilers make
+ * vectors of it, some better than others; the others are for one instruction
+ * set, written once in mask_vector.h for vectors of any width. cpu.h tells how
+ * NWS__MASK_KERNEL comes to name the one that serves.
  *
  * Words are loaded and stored with memcpy, which compilers turn into one
  * unaligned instruction where there is one, and into what is right elsewhere.
@@ -18,19 +16,39 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Kernels get payloads longer than this; up to it nws_mask() has better. */
+#include "cpu.h"
+
+/* Kernels get payloads longer than this. */
 #define NWS__MASK_SHORT 32
+
+/* What is not ASCII, in a word of eight bytes. */
+#define NWS__HIGH_BITS 0x8080808080808080u
 
 /* A kernel masks `len` > NWS__MASK_SHORT bytes from `src` to `dst`, which are
  * the same or do not overlap. `pattern` is the key twice, as the bytes lie in
- * memory, turned so that its first byte meets src[0]. */
-typedef void nws__mask_kernel(uint8_t *dst, const uint8_t *src, size_t len,
-                              uint64_t pattern);
+ * memory, turned so that its first byte meets src[0]. Returns 0 if all that it
+ * wrote is ASCII, anything else if not: in a vector that is at hand this costs
+ * next to nothing, while a pass of its own would cost as much as masking. */
+typedef int nws__mask_kernel(uint8_t *dst, const uint8_t *src, size_t len,
+                             uint64_t pattern);
 
-nws__mask_kernel nws__mask_portable;
+nws__mask_kernel nws__mask_portable NWS__HIDDEN;
+nws__mask_kernel nws__mask_sse2 NWS__HIDDEN;   /* NWS__X86 */
+nws__mask_kernel nws__mask_avx2 NWS__HIDDEN;   /* NWS__X86, if the CPU has it */
+nws__mask_kernel nws__mask_neon NWS__HIDDEN;   /* NWS__NEON */
+nws__mask_kernel nws__mask_chosen NWS__HIDDEN; /* NWS__IFUNC */
 
-/* The kernel of this build. */
+#if NWS__IFUNC
+#define NWS__MASK_KERNEL nws__mask_chosen
+#elif NWS__AVX2_SURE
+#define NWS__MASK_KERNEL nws__mask_avx2
+#elif NWS__X86
+#define NWS__MASK_KERNEL nws__mask_sse2
+#elif NWS__NEON
+#define NWS__MASK_KERNEL nws__mask_neon
+#else
 #define NWS__MASK_KERNEL nws__mask_portable
+#endif
 
 static inline uint64_t nws__mask_load(const uint8_t *from) {
   uint64_t word;

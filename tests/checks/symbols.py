@@ -74,10 +74,15 @@ def writable(section):
     return section.startswith(WRITABLE)
 
 
+def is_defined(letter):
+    """Whether a global is defined; "i" is one that the loader binds."""
+    return letter == "i" or (letter.isupper() and letter != "U")
+
+
 def look_at_names(objects):
     for path in objects:
         for name, letter, _ in symbols(path):
-            defined = letter.isupper() and letter != "U"
+            defined = is_defined(letter)
             if defined and not name.startswith("nws_"):
                 where = os.path.basename(path)
                 yield f"{where}: {name} is global, not named nws_"
@@ -90,7 +95,7 @@ def look_at_freedom(objects):
         for name, letter, section in symbols(path):
             if letter == "U":
                 wanted.setdefault(name, where)
-            elif letter.isupper():
+            elif is_defined(letter):
                 defined.add(name)
             if writable(section):
                 yield f"{where}: {name} can be written to"
