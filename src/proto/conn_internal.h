@@ -82,6 +82,12 @@ static inline void nws__clear(nws_conn *conn, unsigned flag) {
   conn->flags = (uint16_t)(conn->flags & ~flag);
 }
 
+/* Says whether what is arriving must be UTF-8. */
+static inline int nws__is_checked_text(const nws_conn *conn) {
+  return conn->message_opcode == NWS_OPCODE_TEXT &&
+         !conn->config->accept_any_text;
+}
+
 /* Says whether the invariants hold; for asserts, fuzzers and proofs. */
 int nws__conn_valid(const nws_conn *conn);
 
@@ -113,10 +119,11 @@ void nws__conn_pong(nws_conn *conn, const uint8_t *payload, size_t len,
 
 /* --- conn_extension.c --- */
 
-/* A piece of decoded payload. */
+/* A piece of payload, decoded if it was to be. */
 typedef struct nws__piece {
   uint8_t *data;
   size_t len;
+  size_t valid; /* how much of it is UTF-8, if it is text; conn_recv.c's */
   int frame_end;
 } nws__piece;
 

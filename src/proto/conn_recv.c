@@ -21,6 +21,7 @@
  */
 #include <nws/mask.h>
 
+#include "../codec/text_internal.h"
 #include "conn_internal.h"
 
 #include <limits.h>
@@ -242,6 +243,22 @@ static void unmask(const nws_conn *conn, uint8_t *data, size_t len) {
   }
 }
 
+/* RFC 6455 8.1, 5.6: text is UTF-8, as a whole and not frame by frame. */
+static size_t valid_part(nws_conn *conn, const uint8_t *data, size_t len) {
+  return nws__is_checked_text(conn) ? nws_utf8_check(&conn->utf8, data, len)
+                                    : len;
+}
+
+/* Both in one go, where that is so. */
+static size_t unmask_valid(nws_conn *conn, uint8_t *data, size_t len) {
+  if (nws__is_checked_text(conn) && nws__has(conn, NWS__MASKED_IN)) {
+    return nws__text_unmask(&conn->utf8, data, len, conn->key,
+                            conn->in.frame.len - conn->in.frame.left);
+  }
+  unmask(conn, data, len);
+  return valid_part(conn, data, len);
+}
+
 static size_t at_hand(const nws_conn *conn, const nws_input *in) {
   const uint64_t left = conn->in.frame.left;
   return in->len < left ? in->len : (size_t)left;
@@ -256,17 +273,12 @@ static size_t within_limit(const nws_conn *conn, size_t len) {
 }
 
 /* Checks a piece of a message as far as it is good: `*good` bytes. */
-static int check_piece(nws_conn *conn, const nws__piece *piece, size_t *good) {
-  size_t valid;
+static int check_piece(const nws_conn *conn, const nws__piece *piece,
+                       size_t *good) {
   *good = within_limit(conn, piece->len);
-  /* RFC 6455 8.1, 5.6: text is UTF-8, as a whole and not frame by frame. */
-  if (conn->message_opcode == NWS_OPCODE_TEXT &&
-      !conn->config->accept_any_text) {
-    valid = nws_utf8_check(&conn->utf8, piece->data, *good);
-    if (valid < *good) {
-      *good = valid;
-      return NWS_ERROR_TEXT;
-    }
+  if (piece->valid < *good) {
+    *good = piece->valid;
+    return NWS_ERROR_TEXT;
   }
   if (*good < piece->len) {
     return NWS_ERROR_MESSAGE_LIMIT;
@@ -366,7 +378,7 @@ static int take_data(nws_conn *conn, nws_input *in, nws_event *event) {
   if (len == 0 && conn->in.frame.left > 0) {
     return 0;
   }
-  unmask(conn, in->data, len);
+  piece.valid = unmask_valid(conn, in->data, len);
   piece.data = in->data;
   piece.len = len;
   take(conn, in, len);
@@ -403,6 +415,7 @@ static int take_decoded(nws_conn *conn, nws_input *in, nws_event *event) {
   if (status == 0) {
     return in->len > 0 ? GO_ON : 0;
   }
+  piece.valid = valid_part(conn, piece.data, within_limit(conn, piece.len));
   return deliver(conn, &piece, 1, event);
 }
 
