@@ -4,6 +4,10 @@
 
 #include <nws/utf8.h>
 
+/* Long texts are done in blocks of so many bytes. A multiple of four, so that
+ * each block meets the key where the first did. */
+enum { NWS__TEXT_BLOCK = 32768 };
+
 /* Unmasks `len` bytes of a text at `data`, in place, as nws_mask() does, and
  * validates them, as nws_utf8_check() does: the same state, the same result.
  * What comes behind a refused byte may stay masked. */

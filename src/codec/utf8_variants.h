@@ -72,7 +72,7 @@ static inline size_t nws__utf8_run(nws__utf8_kernel *kernel, nws_utf8 *state,
     const size_t good = kernel(text + at, len - at);
     at += nws__utf8_cut(text + at, good);
   }
-  return at + nws__utf8_walk(state, text + at, len - at);
+  return at == len ? at : at + nws__utf8_walk(state, text + at, len - at);
 }
 
 #endif

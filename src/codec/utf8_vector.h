@@ -103,39 +103,54 @@ VEC_FN vec mistakes_at(const tables *t, const uint8_t *at) {
                   vec_load(at - 3));
 }
 
-/* The vector with which the text begins. */
+/* A vector that begins with a character. */
 VEC_FN vec mistakes_first(const tables *t, const uint8_t *text) {
   const vec bytes = vec_load(text);
   return mistakes(t, bytes, vec_before1(bytes), vec_before2(bytes),
                   vec_before3(bytes));
 }
 
-enum { STRIDE = 64 };
+enum { STRIDE = 4 * VEC };
 
 VEC_FN int stride_is_ascii(const uint8_t *at) {
-  vec seen = vec_load(at);
-  for (size_t i = VEC; i < STRIDE; i += VEC) {
-    seen = vec_or(seen, vec_load(at + i));
-  }
-  return !vec_high(seen);
+  const vec a = vec_or(vec_load(at), vec_load(at + VEC));
+  const vec b = vec_or(vec_load(at + 2 * VEC), vec_load(at + 3 * VEC));
+  return !vec_high(vec_or(a, b));
 }
 
-VEC_FN int stride_is_good(const tables *t, const uint8_t *at) {
-  vec wrong = mistakes_at(t, at);
-  for (size_t i = VEC; i < STRIDE; i += VEC) {
-    wrong = vec_or(wrong, mistakes_at(t, at + i));
+/* How much of the text is ASCII, to the vector. */
+VEC_FN size_t ascii_part(const uint8_t *text, size_t len) {
+  size_t at = 0;
+  while (len - at >= STRIDE && stride_is_ascii(text + at)) {
+    at += STRIDE;
   }
-  return !vec_any(wrong);
+  for (; len - at >= VEC; at += VEC) {
+    if (vec_high(vec_load(text + at))) {
+      return at;
+    }
+  }
+  return vec_high(vec_load(text + len - VEC)) ? at : len;
 }
 
-/* Goes on in strides. ASCII is passed over, but for the first stride behind
- * others: a character may have been cut there. */
-VEC_FN size_t check_strides(const tables *t, const uint8_t *text, size_t at,
-                            size_t len) {
+enum { PAIR = 2 * VEC };
+
+VEC_FN int pair_is_ascii(const uint8_t *at) {
+  return !vec_high(vec_or(vec_load(at), vec_load(at + VEC)));
+}
+
+VEC_FN int pair_is_good(const tables *t, const uint8_t *at) {
+  return !vec_any(vec_or(mistakes_at(t, at), mistakes_at(t, at + VEC)));
+}
+
+/* Goes on in pairs of vectors, more of which do not fit the registers. ASCII is
+ * passed over, but for the first pair behind others: a character may have been
+ * cut there. */
+VEC_FN size_t check_pairs(const tables *t, const uint8_t *text, size_t at,
+                          size_t len) {
   int calm = 0;
-  for (; len - at >= STRIDE; at += STRIDE) {
-    const int ascii = stride_is_ascii(text + at);
-    if ((!ascii || !calm) && !stride_is_good(t, text + at)) {
+  for (; len - at >= PAIR; at += PAIR) {
+    const int ascii = pair_is_ascii(text + at);
+    if ((!ascii || !calm) && !pair_is_good(t, text + at)) {
       break;
     }
     calm = ascii;
@@ -143,7 +158,7 @@ VEC_FN size_t check_strides(const tables *t, const uint8_t *text, size_t at,
   return at;
 }
 
-/* Less than a stride: whole vectors, and one that ends with the text. */
+/* Less than a pair: a vector, and one that ends with the text. */
 VEC_FN size_t check_rest(const tables *t, const uint8_t *text, size_t at,
                          size_t len) {
   for (; len - at >= VEC; at += VEC) {
@@ -161,12 +176,17 @@ VEC_FN size_t check_rest(const tables *t, const uint8_t *text, size_t at,
 /* A kernel, for texts of VEC bytes and more. */
 VEC_FN size_t check_vectors(const uint8_t *text, size_t len) {
   const tables t = load_tables();
-  size_t at;
-  if (vec_any(mistakes_first(&t, text))) {
-    return 0;
+  size_t at = ascii_part(text, len);
+  if (at == len) {
+    return len;
   }
-  at = check_strides(&t, text, VEC, len);
-  return len - at < STRIDE ? check_rest(&t, text, at, len) : at;
+  /* Any place within the ASCII will do to begin at. */
+  at = at < len - VEC ? at : len - VEC;
+  if (vec_any(mistakes_first(&t, text + at))) {
+    return at;
+  }
+  at = check_pairs(&t, text, at + VEC, len);
+  return len - at < PAIR ? check_rest(&t, text, at, len) : at;
 }
 
 #endif

@@ -258,10 +258,12 @@ static count check_utf8_cuts(const utf8_variant *v, size_t step) {
 
 /* --- Unmasking text --- */
 
+enum { LONG_TEXT = 3 * NWS__TEXT_BLOCK };
+
 /* Whatever nws_mask() and nws_utf8_check() say one after the other. */
 static void check_text(const uint8_t *plain, size_t len, nws_utf8 before,
                        size_t offset) {
-  static uint8_t got[3 * ROOM];
+  static uint8_t got[LONG_TEXT];
   nws_utf8 state = before, want_state = before;
   const size_t want = nws_utf8_check(&want_state, plain, len);
   size_t good;
@@ -275,7 +277,8 @@ static void check_text(const uint8_t *plain, size_t len, nws_utf8 before,
 /* From every state, short and long, with a byte beyond ASCII at each place of
  * short ones and around the edges of blocks; sound, and refused. */
 static count check_texts(size_t step) {
-  static uint8_t text[3 * ROOM];
+  static uint8_t text[LONG_TEXT];
+  const size_t edge = NWS__TEXT_BLOCK;
   count done = 0;
   memset(text, 'x', sizeof(text));
   for (size_t len = 1; len < 200; len += step) {
@@ -293,8 +296,8 @@ static count check_texts(size_t step) {
       done += 3;
     }
   }
-  for (size_t at = ROOM - 8; at < ROOM + 8; at++) {
-    for (size_t len = 2 * ROOM - 2; len < 2 * ROOM + 3; len++) {
+  for (size_t at = edge - 8; at < edge + 8; at++) {
+    for (size_t len = 2 * edge - 2; len < 2 * edge + 3; len++) {
       memcpy(text + at, "\xF0\x90\x8D\x88", 4);
       check_text(text, len, NWS_UTF8_START, at);
       text[at + 3] = 'x';

@@ -18,6 +18,15 @@ aarch64) # NEON, emulated
   with aarch64-linux-gnu-gcc -O2 -static
   qemu-aarch64 "$out/variants" few
   ;;
+cpus) # x86-64 of all ages, emulated: nothing is chosen that is not there
+  with gcc -O2 -static
+  for cpu in qemu64 Nehalem SandyBridge Haswell; do
+    qemu-x86_64 -cpu "$cpu" "$out/variants" choice 2>"$out/said" ||
+      { cat "$out/said" >&2; exit 1; }
+  done
+  with gcc -O2 -static -march=x86-64-v3
+  qemu-x86_64 -cpu Haswell "$out/variants" choice
+  ;;
 freestanding) # as where no loader chooses: what every x86-64 has
   for cc in gcc clang; do
     with "$cc" -O2 -ffreestanding
