@@ -205,9 +205,12 @@ static count check_utf8_edges(const utf8_variant *v, const uint8_t *around,
 static count check_utf8_places(const utf8_variant *v, size_t step) {
   static const size_t ends[] = {4,  16, 18, 19, 31, 32,  34,  35,
                                 36, 64, 67, 96, 99, 128, 131, 163};
-  uint8_t ascii[LONGEST], other[LONGEST];
+  static const size_t pairs[] = {48, 80, 96, 112, 128};
+  uint8_t ascii[LONGEST], other[LONGEST], begun[LONGEST];
   count done = 0;
   memset(ascii, 'a', LONGEST);
+  memset(begun, 'a', LONGEST);
+  memcpy(begun, "\xC3\xA4", 2);
   for (size_t i = 0; i < LONGEST; i++) {
     other[i] = i % 2 == 0 ? 0xC3 : 0xA4;
   }
@@ -218,6 +221,10 @@ static count check_utf8_places(const utf8_variant *v, size_t step) {
     done += check_utf8_edges(v, ascii, end + 33, end - 2);
     done += check_utf8_edges(v, other, (end + 7) & ~(size_t)1,
                              (end - 3) & ~(size_t)1);
+  }
+  /* Right before vectors of ASCII, when it is no more all ASCII. */
+  for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i += step) {
+    done += check_utf8_edges(v, begun, LONGEST, pairs[i] - 4);
   }
   return done;
 }
@@ -324,19 +331,29 @@ static uint8_t *lonely_page(size_t *size) {
   return three + page;
 }
 
+/* ASCII, and text that is not from its first byte or its last. */
+static void check_utf8_within(const utf8_variant *v, uint8_t *text,
+                              size_t len) {
+  memset(text, 0, len);
+  check_utf8(v, text, len, len, 1);
+  text[len - 1] = 0xF1;
+  check_utf8(v, text, len, len, 0);
+  if (len > 2) {
+    memcpy(text, "\xC2\x80", 2);
+    check_utf8(v, text, len, len, 0);
+    text[len - 1] = 0;
+    check_utf8(v, text, len, len, 1);
+  }
+}
+
 /* Every length at both ends of such a page. The loop dies if it reads more. */
 static void check_within(const mask_variant *mask, const utf8_variant *utf8) {
   size_t size;
   uint8_t *page = lonely_page(&size);
-  memset(page, 0, size);
   for (size_t len = 1; len <= size; len += len < 700 ? 1 : 67) {
     uint8_t *const at[] = {page, page + size - len};
     for (size_t i = 0; i < 2; i++) {
-      const uint8_t cut = at[i][len - 1];
-      check_utf8(utf8, at[i], len, len, 1);
-      at[i][len - 1] = 0xF1;
-      check_utf8(utf8, at[i], len, len, 0);
-      at[i][len - 1] = cut;
+      check_utf8_within(utf8, at[i], len);
       if (len > NWS__MASK_SHORT) {
         mask->kernel(at[i], at[i], len, pattern_at(0));
         mask->kernel(at[i], at[i], len, pattern_at(0));
@@ -374,6 +391,30 @@ static void check_selection(size_t step) {
 
 enum { VALID_STRINGS = 383270912, EDGE = 30 };
 
+/* All 256 that begin with three bytes which stand in the text. Where a byte of
+ * them is wrong, it is that. */
+static count check_all_fourths(const utf8_variant *v, uint8_t *text,
+                               size_t len) {
+  const uint8_t *string = text + EDGE;
+  expected start = {0, 0, 0};
+  size_t good = 0;
+  count valid = 0;
+  while (good < 3 && expected_take(&start, string[good])) {
+    good++;
+  }
+  for (unsigned fourth = 0; fourth < 256; fourth++) {
+    expected e = start;
+    size_t want = EDGE + good;
+    text[EDGE + 3] = (uint8_t)fourth;
+    if (good == 3 && expected_take(&e, fourth)) {
+      want = e.tails == 0 ? len : want + 1; /* ASCII is behind it */
+      valid += e.tails == 0;
+    }
+    check_utf8(v, text, len, want, e.tails == 0);
+  }
+  return valid;
+}
+
 /* All that begin with `first`; across an edge of vectors, then ASCII. Counts
  * the valid ones. */
 static count check_all_from(const utf8_variant *v, unsigned first) {
@@ -381,18 +422,10 @@ static count check_all_from(const utf8_variant *v, unsigned first) {
   count valid = 0;
   memset(text, 'a', sizeof(text));
   text[EDGE] = (uint8_t)first;
-  for (uint32_t i = 0; i < 1u << 24; i++) {
-    int whole;
-    size_t want;
-    text[EDGE + 1] = (uint8_t)(i >> 16);
-    text[EDGE + 2] = (uint8_t)(i >> 8);
-    text[EDGE + 3] = (uint8_t)i;
-    want = utf8_oracle(text + EDGE, 5, &whole);
-    if (want == 5) {
-      want = sizeof(text) - EDGE;
-      valid++;
-    }
-    check_utf8(v, text, sizeof(text), EDGE + want, whole);
+  for (uint32_t i = 0; i < 1u << 16; i++) {
+    text[EDGE + 1] = (uint8_t)(i >> 8);
+    text[EDGE + 2] = (uint8_t)i;
+    valid += check_all_fourths(v, text, sizeof(text));
   }
   return valid;
 }
