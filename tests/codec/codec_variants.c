@@ -267,13 +267,17 @@ static count check_utf8_cuts(const utf8_variant *v, size_t step) {
 
 enum { LONG_TEXT = 3 * NWS__TEXT_BLOCK };
 
-/* Whatever nws_mask() and nws_utf8_check() say one after the other. */
+/* Whatever masking and the state machine say one after the other. */
 static void check_text(const uint8_t *plain, size_t len, nws_utf8 before,
                        size_t offset) {
   static uint8_t got[LONG_TEXT];
   nws_utf8 state = before, want_state = before;
-  const size_t want = nws_utf8_check(&want_state, plain, len);
-  size_t good;
+  const size_t want = nws__utf8_walk(&want_state, plain, len);
+  size_t good = nws_utf8_check(&state, plain, len);
+  if (good != want || state != want_state) {
+    fail("text", "checking it", good, len);
+  }
+  state = before;
   nws_mask(got, plain, len, key, offset);
   good = nws__text_unmask(&state, got, len, key, offset);
   if (good != want || state != want_state || memcmp(got, plain, good) != 0) {
@@ -363,6 +367,35 @@ static void check_within(const mask_variant *mask, const utf8_variant *utf8) {
   munmap(page - size, 3 * size);
 }
 
+/* Texts of one width or all that begin anywhere, also within a character. What
+ * is good must not be left to the state machine, but for the very end. */
+static count check_utf8_phases(const utf8_variant *v) {
+  static const char *const pieces[] = {
+      "\xC3\xA4", "\xE2\x82\xAC", "\xF0\x90\x8D\x88",
+      "abc\xC3\xA4\xE2\x82\xAC\xF0\x90\x8D\x88"};
+  count done = 0;
+  for (size_t piece = 0; piece < 4; piece++) {
+    const size_t width = strlen(pieces[piece]);
+    for (size_t phase = 0; phase < width; phase++) {
+      uint8_t text[LONGEST];
+      for (size_t i = 0; i < LONGEST; i++) {
+        text[i] = (uint8_t)pieces[piece][(i + phase) % width];
+      }
+      for (size_t len = 0; len <= LONGEST; len++) {
+        int whole;
+        const size_t want = utf8_oracle(text, len, &whole);
+        check_utf8(v, text, len, want, whole);
+        if (want == len && len >= NWS__UTF8_SHORT &&
+            v->kernel(text, len) + 2 < len) {
+          fail(v->name, "what is good", v->kernel(text, len), len);
+        }
+        done++;
+      }
+    }
+  }
+  return done;
+}
+
 static void check_selection(size_t step) {
   mask_variant masks[MAX_VARIANTS];
   utf8_variant utf8s[MAX_VARIANTS];
@@ -377,6 +410,7 @@ static void check_selection(size_t step) {
   for (size_t i = 0; i < utf8_count; i++) {
     const int all = step == 1 && i + 1 < utf8_count;
     count done = check_utf8_places(&utf8s[i], all ? 1 : 4);
+    done += check_utf8_phases(&utf8s[i]);
     done += check_utf8_cuts(&utf8s[i], all ? 2 : 7);
     printf("%s: %llu texts\n", utf8s[i].name, done);
   }
