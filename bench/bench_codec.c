@@ -3,9 +3,8 @@
  *
  * Prints nanoseconds a call; the columns of a row are measured in turns, and
  * each is the best of many rounds, as everything else on a machine only adds.
- * The last two columns are ratios: ours to memcpy() or to masking, in place.
- *
- *   cc -O2 -Iinclude bench/bench_codec.c src/codec/[!u]*.c src/codec/u*.c
+ * The last column is a ratio: ours to memcpy(), to the state machine, or to
+ * masking alone. Built by the preset bench.
  */
 #include <nws/mask.h>
 #include <nws/utf8.h>
