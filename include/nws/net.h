@@ -315,6 +315,14 @@ NWS_API int nws_peer_respond(nws_peer *peer, const nws_rejection *answer);
 NWS_API int nws_peer_send(nws_peer *peer, unsigned what, const void *data,
                           size_t len);
 
+/** Sends a prepared message (prepared.h), usually to many peers of a server.
+ *  The peer's queue refers to its bytes, if they are many, and holds it until
+ *  they are written: from the first call on the message is for the thread of
+ *  this loop alone.
+ *  @return as nws_peer_send(); NWS_ERROR_ARGUMENT for a client;
+ *          NWS_ERROR_NO_ENCODING. */
+NWS_API int nws_peer_send_prepared(nws_peer *peer, nws_prepared *message);
+
 /** Starts the closing handshake (or answers the peer's, with `manual_close`).
  *  Before the connection is open it gives it up; a server answers 503. A
  *  paused peer is resumed, so that its answer can be read.

@@ -126,14 +126,10 @@ static void free_memory(nws_loop *loop) {
 /* The gather buffer starts as a chunk that a queue gives back. */
 static int allocate(nws_loop *loop) {
   loop->receive = malloc(NWS__RECEIVE_LEN);
-  loop->gather = malloc(sizeof(nws__chunk) + NWS__GATHER_LEN);
+  loop->gather = nws__queue_chunk(NWS__GATHER_LEN);
   if (loop->receive == NULL || loop->gather == NULL) {
     return NWS_ERROR_MEMORY;
   }
-  loop->gather->next = NULL;
-  loop->gather->at = 0;
-  loop->gather->len = 0;
-  loop->gather->cap = NWS__GATHER_LEN;
   return NWS_OK;
 }
 

@@ -79,9 +79,11 @@ typedef struct nws__setup {
 
 typedef struct nws__chunk {
   struct nws__chunk *next;
-  size_t at;  /* first byte not written yet */
-  size_t len; /* end of the bytes in `data` */
-  size_t cap; /* room in `data` */
+  nws_prepared *message; /* whose bytes these are, held; NULL: `data` */
+  const uint8_t *frame;  /* those bytes */
+  size_t at;             /* first byte not written yet */
+  size_t len;            /* end of the bytes */
+  size_t cap;            /* room in `data` */
   uint8_t data[];
 } nws__chunk;
 
@@ -327,8 +329,11 @@ int nws__socket_port(int fd, uint16_t *port);
 int nws__socket_name(const nws__address *address, char *out, size_t cap);
 
 /* queue.c */
+nws__chunk *nws__queue_chunk(size_t cap);
 uint8_t *nws__queue_reserve(nws_loop *loop, nws__queue *queue, size_t len);
 void nws__queue_commit(nws__queue *queue, size_t len);
+int nws__queue_refer(nws_loop *loop, nws__queue *queue, nws_prepared *message,
+                     const uint8_t *frame, size_t len);
 int nws__queue_write(nws_peer *peer);
 void nws__queue_drop(nws_loop *loop, nws__queue *queue);
 

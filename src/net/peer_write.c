@@ -141,6 +141,20 @@ static int sendable(const nws_peer *peer) {
   return peer->state == NWS__OPEN && (peer->flags & NWS__BROKEN) == 0;
 }
 
+/* Says whether a frame of at most `room` bytes may be queued. */
+static int admit(nws_peer *peer, size_t room) {
+  make_room(peer, room);
+  nws__loop_todo(peer);
+  if (!sendable(peer)) {
+    return NWS_ERROR_STATE;
+  }
+  if (too_much(peer, room)) {
+    peer->flags |= NWS__DRAIN_DUE;
+    return NWS_ERROR_QUEUE;
+  }
+  return NWS_OK;
+}
+
 int nws_peer_send(nws_peer *peer, unsigned what, const void *data, size_t len) {
   size_t written = 0;
   if (peer == NULL || (data == NULL && len > 0)) {
@@ -153,23 +167,39 @@ int nws_peer_send(nws_peer *peer, unsigned what, const void *data, size_t len) {
     return NWS_ERROR_STATE;
   }
   size_t room = nws_conn_send_room(&peer->conn, len);
-  make_room(peer, room);
-  nws__loop_todo(peer);
-  if (!sendable(peer)) {
-    return NWS_ERROR_STATE;
-  }
-  if (too_much(peer, room)) {
-    peer->flags |= NWS__DRAIN_DUE;
-    return NWS_ERROR_QUEUE;
+  int rc = admit(peer, room);
+  if (rc != NWS_OK) {
+    return rc;
   }
   uint8_t *out = nws__queue_reserve(peer->loop, &peer->queue, room);
   if (out == NULL) {
     return NWS_ERROR_MEMORY;
   }
-  int rc = nws_conn_send(&peer->conn, what, data, len, out, room, &written);
+  rc = nws_conn_send(&peer->conn, what, data, len, out, room, &written);
   if (rc == NWS_OK) {
     nws__queue_commit(&peer->queue, written);
   }
   unreserve(peer);
+  return rc;
+}
+
+/* To have given the frame and not to send it does the engine no harm, since
+ * such a frame is a message of its own (extension.h). */
+int nws_peer_send_prepared(nws_peer *peer, nws_prepared *message) {
+  const uint8_t *frame;
+  size_t len;
+  if (peer == NULL || message == NULL) {
+    return NWS_ERROR_ARGUMENT;
+  }
+  if (!sendable(peer)) {
+    return NWS_ERROR_STATE;
+  }
+  int rc = admit(peer, message->frame_len);
+  if (rc == NWS_OK) {
+    rc = nws_conn_send_prepared(&peer->conn, message, &frame, &len);
+  }
+  if (rc == NWS_OK) {
+    rc = nws__queue_refer(peer->loop, &peer->queue, message, frame, len);
+  }
   return rc;
 }

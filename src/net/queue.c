@@ -1,6 +1,7 @@
 /* queue.c - bytes on their way to a socket.
  *
- * A list of chunks. Frames are written straight into the last one. While the
+ * A list of chunks. Frames are written straight into the last one; those of
+ * prepared messages stay where they are, and a chunk refers to them. While the
  * answers to one read are gathered, the first chunk is the loop's large one,
  * which goes back to the loop as soon as the socket has taken the bytes: a
  * connection with nothing to write holds no memory here. The loop's chunk grows
@@ -14,8 +15,11 @@
 #define CHUNK_MIN ((size_t)512 - sizeof(nws__chunk))
 #define CHUNK_MAX ((size_t)64 * 1024)
 #define BUFS_MAX 16
+/* Shorter frames of prepared messages are copied: a chunk of their own costs
+ * more than that. */
+#define REFER_MIN ((size_t)512)
 
-static nws__chunk *chunk_new(size_t cap) {
+nws__chunk *nws__queue_chunk(size_t cap) {
   if (cap > SIZE_MAX - sizeof(nws__chunk)) {
     return NULL;
   }
@@ -23,9 +27,7 @@ static nws__chunk *chunk_new(size_t cap) {
   if (chunk == NULL) {
     return NULL;
   }
-  chunk->next = NULL;
-  chunk->at = 0;
-  chunk->len = 0;
+  memset(chunk, 0, sizeof(*chunk));
   chunk->cap = cap;
   return chunk;
 }
@@ -33,6 +35,7 @@ static nws__chunk *chunk_new(size_t cap) {
 /* The largest of the chunks that are worth it stays with the loop. */
 static void chunk_free(nws_loop *loop, nws__chunk *chunk) {
   size_t kept = loop->gather == NULL ? 0 : loop->gather->cap;
+  nws_prepared_drop(chunk->message);
   if (chunk->cap < NWS__GATHER_LEN || chunk->cap > NWS__KEEP_MAX ||
       chunk->cap <= kept) {
     free(chunk);
@@ -54,34 +57,65 @@ static nws__chunk *chunk_next(nws_loop *loop, const nws__queue *queue,
     loop->gather = NULL;
     return chunk;
   }
-  size_t cap = queue->tail == NULL ? CHUNK_MIN : queue->tail->cap * 2;
+  size_t cap = queue->tail == NULL ? 0 : queue->tail->cap * 2;
+  if (cap < CHUNK_MIN) {
+    cap = CHUNK_MIN;
+  }
   if (cap > CHUNK_MAX) {
     cap = CHUNK_MAX;
   }
-  return chunk_new(len > cap ? len : cap);
+  return nws__queue_chunk(len > cap ? len : cap);
+}
+
+static void append(nws__queue *queue, nws__chunk *chunk) {
+  if (queue->tail == NULL) {
+    queue->head = chunk;
+  } else {
+    queue->tail->next = chunk;
+  }
+  queue->tail = chunk;
 }
 
 uint8_t *nws__queue_reserve(nws_loop *loop, nws__queue *queue, size_t len) {
   nws__chunk *tail = queue->tail;
-  if (tail != NULL && tail->cap - tail->len >= len) {
+  if (tail != NULL && tail->message == NULL && tail->cap - tail->len >= len) {
     return tail->data + tail->len;
   }
   nws__chunk *chunk = chunk_next(loop, queue, len);
   if (chunk == NULL) {
     return NULL;
   }
-  if (tail == NULL) {
-    queue->head = chunk;
-  } else {
-    tail->next = chunk;
-  }
-  queue->tail = chunk;
+  append(queue, chunk);
   return chunk->data;
 }
 
 void nws__queue_commit(nws__queue *queue, size_t len) {
   queue->tail->len += len;
   queue->bytes += len;
+}
+
+/* Appends a frame of a prepared message, without copying it if it is long. */
+int nws__queue_refer(nws_loop *loop, nws__queue *queue, nws_prepared *message,
+                     const uint8_t *frame, size_t len) {
+  if (len < REFER_MIN) {
+    uint8_t *out = nws__queue_reserve(loop, queue, len);
+    if (out == NULL) {
+      return NWS_ERROR_MEMORY;
+    }
+    memcpy(out, frame, len);
+    nws__queue_commit(queue, len);
+    return NWS_OK;
+  }
+  nws__chunk *chunk = nws__queue_chunk(0);
+  if (chunk == NULL) {
+    return NWS_ERROR_MEMORY;
+  }
+  nws_prepared_keep(message);
+  chunk->message = message;
+  chunk->frame = frame;
+  append(queue, chunk);
+  nws__queue_commit(queue, len);
+  return NWS_OK;
 }
 
 /* Takes `len` written bytes off the front. */
@@ -106,7 +140,8 @@ static unsigned list(const nws__queue *queue, uv_buf_t *bufs, size_t *total) {
   *total = 0;
   nws__chunk *chunk = queue->head;
   for (; chunk != NULL && count < BUFS_MAX; chunk = chunk->next) {
-    bufs[count].base = (char *)chunk->data + chunk->at;
+    const uint8_t *bytes = chunk->message != NULL ? chunk->frame : chunk->data;
+    bufs[count].base = (char *)bytes + chunk->at;
     bufs[count].len = chunk->len - chunk->at;
     *total += bufs[count].len;
     count++;
@@ -125,7 +160,7 @@ static void settle(nws_loop *loop, nws__queue *queue) {
   size_t left = old->len - old->at;
   nws__chunk *chunk = NULL;
   if (left <= NWS__GATHER_LEN) {
-    chunk = chunk_new(left < CHUNK_MIN ? CHUNK_MIN : left);
+    chunk = nws__queue_chunk(left < CHUNK_MIN ? CHUNK_MIN : left);
   }
   if (chunk != NULL) {
     memcpy(chunk->data, old->data + old->at, left);
@@ -138,7 +173,7 @@ static void settle(nws_loop *loop, nws__queue *queue) {
     chunk_free(loop, old);
   }
   if (loop->gather == NULL) {
-    loop->gather = chunk_new(NWS__GATHER_LEN);
+    loop->gather = nws__queue_chunk(NWS__GATHER_LEN);
   }
 }
 

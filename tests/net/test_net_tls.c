@@ -145,6 +145,59 @@ static void test_echo(void **state) {
   fixture_end(&fx);
 }
 
+/* Prepared messages are encrypted from where they lie, whatever the socket
+ * takes of them. */
+static uint8_t byte_at(size_t i) {
+  return (uint8_t)(i * 2654435761u >> 13);
+}
+
+static void check_bytes(nws_peer *peer, unsigned opcode, uint8_t *data,
+                        size_t len) {
+  note_message(peer, opcode, data, len);
+  for (size_t i = 0; i < len; i++) {
+    if (data[i] != byte_at(i))
+      fail_msg("byte %zu of %zu", i, len);
+  }
+}
+
+static void *resize(void *user, void *ptr, size_t old_len, size_t new_len) {
+  (void)user;
+  (void)old_len;
+  if (new_len > 0)
+    return realloc(ptr, new_len);
+  free(ptr);
+  return NULL;
+}
+
+static void test_prepared(void **state) {
+  enum { LEN = 3000000, TIMES = 4 };
+  static const nws_allocator heap = {resize, NULL};
+  fixture fx;
+  nws_prepared *message;
+  (void)state;
+  prepare(&fx, cert_tls(&server_cert, NULL, NULL));
+  fx.client_handler.message = check_bytes;
+  connect_as(&fx, "localhost", cert_tls(NULL, &root, NULL));
+  step_until(&fx, fx.c.opens == 1 && fx.s.opens == 1);
+  uint8_t *data = malloc(LEN);
+  for (size_t i = 0; i < LEN; i++)
+    data[i] = byte_at(i);
+  assert_int_equal(
+      nws_prepared_make(&heap, NWS_OPCODE_BINARY, data, LEN, &message), NWS_OK);
+  for (int i = 0; i < TIMES; i++) {
+    assert_int_equal(nws_peer_send_prepared(fx.s.peer, message), NWS_OK);
+    assert_int_equal(nws_peer_send(fx.s.peer, NWS_OPCODE_BINARY, data, 100),
+                     NWS_OK);
+  }
+  free(data);
+  assert_true(message->refs > 1);
+  step_until(&fx, fx.c.messages == 2 * TIMES);
+  assert_int_equal(fx.c.bytes, TIMES * (LEN + 100));
+  assert_int_equal(message->refs, 1);
+  nws_prepared_drop(message);
+  fixture_end(&fx);
+}
+
 /* Verification is on unless somebody turns it off. */
 static void test_trust(void **state) {
   fixture fx;
@@ -486,6 +539,7 @@ static void test_plain_server(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_echo),
+      cmocka_unit_test(test_prepared),
       cmocka_unit_test(test_trust),
       cmocka_unit_test(test_refused_is_known),
       cmocka_unit_test(test_wrong_host),
