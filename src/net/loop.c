@@ -120,20 +120,33 @@ static void free_memory(nws_loop *loop) {
   nws_tls_drop(loop->tls);
   free(loop->scratch);
   free(loop->heap);
+  nws__mail_drop(loop->mail);
   free(loop);
+}
+
+static void on_mail(uv_async_t *async) {
+  nws__mail_work(async->data);
 }
 
 /* The gather buffer starts as a chunk that a queue gives back. */
 static int allocate(nws_loop *loop) {
   loop->receive = malloc(NWS__RECEIVE_LEN);
   loop->gather = nws__queue_chunk(NWS__GATHER_LEN);
-  if (loop->receive == NULL || loop->gather == NULL) {
+  loop->mail = nws__mail_new(loop);
+  if (loop->receive == NULL || loop->gather == NULL || loop->mail == NULL) {
     return NWS_ERROR_MEMORY;
   }
   return NWS_OK;
 }
 
-static void start_handles(nws_loop *loop) {
+/* Only the first can fail. */
+static int start_handles(nws_loop *loop) {
+  int rc = uv_async_init(loop->uv, &loop->async, on_mail);
+  if (rc != 0) {
+    return rc;
+  }
+  loop->async.data = loop;
+  uv_unref((uv_handle_t *)&loop->async);
   uv_prepare_init(loop->uv, &loop->prepare);
   loop->prepare.data = loop;
   uv_prepare_start(&loop->prepare, on_prepare);
@@ -144,7 +157,8 @@ static void start_handles(nws_loop *loop) {
   uv_timer_init(loop->uv, &loop->timer);
   loop->timer.data = loop;
   loop->timer_due = NWS_NEVER;
-  loop->handles = 3;
+  loop->handles = 4;
+  return NWS_OK;
 }
 
 int nws_loop_new(struct uv_loop_s *uv, nws_loop **out) {
@@ -169,7 +183,14 @@ int nws_loop_new(struct uv_loop_s *uv, nws_loop **out) {
   loop->todo_end = &loop->todo;
   loop->random.fill = fill_random;
   loop->allocator.resize = resize;
-  start_handles(loop);
+  rc = start_handles(loop);
+  if (rc != NWS_OK) {
+    if (loop->owns_uv) {
+      uv_loop_close(&loop->own);
+    }
+    free_memory(loop);
+    return rc;
+  }
   *out = loop;
   return NWS_OK;
 }
@@ -182,7 +203,10 @@ int nws_loop_run(nws_loop *loop) {
   if (loop->depth > 0) {
     return NWS_ERROR_STATE;
   }
-  uv_run(loop->uv, UV_RUN_DEFAULT);
+  do {
+    nws__mail_work(loop);
+  } while (uv_run(loop->uv, UV_RUN_DEFAULT) == 0 &&
+           nws__mail_waits(loop->mail));
   return NWS_OK;
 }
 
@@ -197,6 +221,7 @@ static void count_foreign(uv_handle_t *handle, void *arg) {
   nws_loop *loop = arg;
   int ours = handle == (uv_handle_t *)&loop->prepare ||
              handle == (uv_handle_t *)&loop->idle ||
+             handle == (uv_handle_t *)&loop->async ||
              handle == (uv_handle_t *)&loop->timer;
   if (!ours) {
     loop->alive++;
@@ -218,6 +243,8 @@ int nws_loop_free(nws_loop *loop) {
       return NWS_ERROR_STATE;
     }
   }
+  nws__mail_shut(loop);
+  uv_close((uv_handle_t *)&loop->async, on_closed);
   uv_close((uv_handle_t *)&loop->prepare, on_closed);
   uv_close((uv_handle_t *)&loop->idle, on_closed);
   uv_close((uv_handle_t *)&loop->timer, on_closed);

@@ -19,6 +19,7 @@
 #endif
 
 #include <nws/net.h>
+#include <nws/remote.h>
 #include <sys/un.h>
 #include <uv.h>
 
@@ -178,6 +179,12 @@ typedef struct nws__reason {
   char text[];
 } nws__reason;
 
+/* What most peers do without (side.c). */
+typedef struct nws__side {
+  nws__reason *reason;
+  nws_remote *remote;          /* held once */
+} nws__side;
+
 struct nws_peer {
   uv_poll_t poll;
   nws_conn conn;
@@ -187,7 +194,7 @@ struct nws_peer {
   void *user;
   nws__opening *opening;
   nws__agreed *agreed;
-  nws__reason *reason;
+  nws__side *side;      /* NULL most of the time */
   nws_spill *spill;     /* that the engine has; NULL most of the time */
   nws_message *message; /* being assembled; NULL most of the time */
   nws__tls *tls;        /* NULL without */
@@ -211,16 +218,30 @@ struct nws_peer {
   uint8_t holds;  /* handles and requests of libuv that point here */
 };
 
+/* --- Post (post.c) --- */
+
+/* What a thread has for a loop to do. `run` is called once in the loop's
+ * thread, and owns it; with NULL when the loop is being freed. */
+typedef struct nws__post {
+  struct nws__post *next;
+  void (*run)(struct nws__post *post, nws_loop *loop);
+} nws__post;
+
+/* Where it waits. Held by the loop, and by those who may have something to post
+ * after the loop has gone. */
+typedef struct nws__mail nws__mail;
+
 /* --- Loop --- */
 
 struct nws_loop {
   uv_loop_t *uv;
   uv_loop_t own;
   int owns_uv;
-  unsigned handles; /* open ones of the next three */
+  unsigned handles; /* open ones of the next four */
   unsigned depth;   /* callbacks of libuv that are under way */
   uv_prepare_t prepare;
-  uv_idle_t idle; /* runs while there is something to do */
+  uv_idle_t idle;   /* runs while there is something to do */
+  uv_async_t async; /* there is mail */
   uv_timer_t timer;
   uint64_t timer_due; /* NWS_NEVER when the timer does not run */
   nws_peer **heap;    /* peers by deadline; entry 0 is not used */
@@ -229,6 +250,7 @@ struct nws_loop {
   uint32_t heap_reserved; /* peers that may need a place */
   nws_peer *todo;         /* first in, first out */
   nws_peer **todo_end;
+  nws__mail *mail;
   size_t alive; /* peers and servers */
   uint8_t *receive;
   void *scratch; /* NULL until an extension may need it */
@@ -283,6 +305,15 @@ void nws__loop_hold(nws_loop *loop);
 void nws__loop_release(nws_loop *loop);
 nws_spill *nws__loop_take_spill(nws_loop *loop);
 void nws__loop_give_spill(nws_loop *loop, nws_spill *spill);
+
+/* post.c */
+nws__mail *nws__mail_new(nws_loop *loop);
+nws__mail *nws__mail_keep(nws__mail *mail);
+void nws__mail_drop(nws__mail *mail);
+int nws__mail_put(nws__mail *mail, nws__post *post);
+int nws__mail_waits(nws__mail *mail);
+void nws__mail_work(nws_loop *loop);
+void nws__mail_shut(nws_loop *loop);
 
 /* setup.c */
 int nws__setup_copy(nws__setup *setup, nws_loop *loop,
@@ -359,6 +390,7 @@ void nws__peer_read(nws_peer *peer);
 void nws__peer_unspill(nws_peer *peer);
 int nws__peer_reads(const nws_peer *peer);
 void nws__peer_feed(nws_peer *peer, uint8_t *data, size_t len);
+void nws__peer_fail(nws_peer *peer, int error);
 int nws__peer_head_add(nws__opening *opening, const uint8_t *data, size_t len,
                        size_t max_head);
 
@@ -377,6 +409,15 @@ int nws__listener_proxied(const nws_listener *listener);
 int nws__proxy_header(const uint8_t *data, size_t len, size_t *used,
                       nws__address *from);
 void nws__proxied_read(nws_peer *peer);
+
+/* side.c */
+nws__side *nws__peer_side(nws_peer *peer);
+void nws__side_leave(nws_peer *peer);
+void nws__side_free(nws_peer *peer);
+
+/* remote.c */
+void nws__remote_flush(nws_peer *peer);
+void nws__remote_gone(nws_remote *remote);
 
 /* tls_context.c */
 nws_tls *nws__tls_keep(nws_tls *tls);

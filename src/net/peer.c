@@ -316,8 +316,9 @@ static void describe(const nws_peer *peer, nws_closed *how) {
     how->code = nws_conn_close_code(&peer->conn);
     how->code_sent = nws_conn_close_sent(&peer->conn);
   }
-  if (peer->reason != NULL) {
-    how->reason = nws_str_make(peer->reason->text, peer->reason->len);
+  if (peer->side != NULL && peer->side->reason != NULL) {
+    const nws__reason *reason = peer->side->reason;
+    how->reason = nws_str_make(reason->text, reason->len);
   }
   const nws__opening *opening = peer->opening;
   if (peer->server == NULL && peer->error == NWS_ERROR_STATUS &&
@@ -368,13 +369,14 @@ static void tell_end(nws_peer *peer) {
  * what libuv still points to. */
 static void finish(nws_peer *peer) {
   peer->flags |= NWS__BUSY;
+  nws__side_leave(peer);
   tell_end(peer);
   peer->flags |= NWS__FINISHED;
   if (peer->message != NULL) {
     nws_message_free(peer->message);
   }
   free(peer->message);
-  free(peer->reason);
+  nws__side_free(peer);
   if (peer->spill != NULL) { /* the engine is not asked any more */
     nws__loop_give_spill(peer->loop, peer->spill);
   }

@@ -33,13 +33,19 @@ int nws__peer_reads(const nws_peer *peer) {
 /* --- Messages --- */
 
 /* Our own trouble with a message: closes with the code that fits. */
-static void fail(nws_peer *peer, int error) {
+void nws__peer_fail(nws_peer *peer, int error) {
   unsigned code = nws_error_get(error)->close_code;
   if (peer->error == 0) {
     peer->error = error;
   }
   nws_str none = {NULL, 0};
-  nws__peer_say_close(peer, code != 0 ? code : NWS_CLOSE_INTERNAL_ERROR, none);
+  int rc = nws__peer_say_close(
+      peer, code != 0 ? code : NWS_CLOSE_INTERNAL_ERROR, none);
+  if (rc == NWS_OK || rc == NWS_ERROR_STATE) {
+    nws__loop_todo(peer);
+  } else {
+    nws__peer_die(peer, error);
+  }
 }
 
 /* The loop keeps one, with its block, for whoever needs it next. */
@@ -86,7 +92,7 @@ static void assemble(nws_peer *peer, const nws_event *event) {
     return;
   }
   if (rc != NWS_OK) {
-    fail(peer, rc);
+    nws__peer_fail(peer, rc);
     return;
   }
   nws_message *message = peer->message;
@@ -112,15 +118,16 @@ static void take_data(nws_peer *peer, const nws_event *event) {
 
 /* Without memory `closed` just has no reason to tell. */
 static void keep_reason(nws_peer *peer, const nws_event *event) {
-  if (event->len == 0 || peer->reason != NULL) {
+  nws__side *side = event->len == 0 ? NULL : nws__peer_side(peer);
+  if (side == NULL || side->reason != NULL) {
     return;
   }
-  peer->reason = malloc(sizeof(*peer->reason) + event->len);
-  if (peer->reason == NULL) {
+  side->reason = malloc(sizeof(*side->reason) + event->len);
+  if (side->reason == NULL) {
     return;
   }
-  peer->reason->len = event->len;
-  memcpy(peer->reason->text, event->data, event->len);
+  side->reason->len = event->len;
+  memcpy(side->reason->text, event->data, event->len);
 }
 
 /* Each ping gets its pong (RFC 6455 5.5.3 would allow only the latest) as long

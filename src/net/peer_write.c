@@ -60,9 +60,16 @@ void nws__peer_level(nws_peer *peer, size_t written) {
   if (bytes > limits->low_water || (bytes > 0 && written == 0)) {
     return;
   }
-  int due = (peer->flags & NWS__DRAIN_DUE) != 0;
+  uint32_t due = peer->flags & NWS__DRAIN_DUE;
   peer->flags &= ~(uint32_t)(NWS__THROTTLED | NWS__DRAIN_DUE);
-  if (due && peer->setup->handler.drain != NULL) {
+  nws__remote_flush(peer);
+  if (peer->queue.bytes > limits->low_water) {
+    peer->flags |= due;
+  }
+  if (due == 0 || (peer->flags & NWS__DRAIN_DUE) != 0) {
+    return;
+  }
+  if (peer->setup->handler.drain != NULL) {
     peer->setup->handler.drain(peer);
   }
 }

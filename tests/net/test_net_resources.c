@@ -16,6 +16,7 @@ static void assert_idle(const nws_peer *peer) {
   assert_null(peer->spill);
   assert_null(peer->message);
   assert_null(peer->agreed);
+  assert_null(peer->side);
 }
 
 static void test_idle(void **state) {
