@@ -50,6 +50,7 @@ typedef enum nws_error {
   NWS_ERROR_RANDOM = -10043, /**< the random source failed; nothing was sent */
   NWS_ERROR_MEMORY = -10044, /**< the allocator failed */
   NWS_ERROR_QUEUE = -10045,  /**< the peer reads too slowly: max_queue */
+  NWS_ERROR_TOPICS = -10046, /**< the peer has joined max_topics topics */
 
   /* Peer, on the connection: sticky; the close frame that fits is owed. */
   NWS_ERROR_OPCODE = -10100,             /**< reserved opcode, not enabled */

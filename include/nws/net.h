@@ -13,11 +13,11 @@
  *     nws_server_start(loop, &options, &server);
  *     nws_loop_run(loop);
  *
- * Everything here belongs to the thread that runs the loop. Callbacks may call
- * any function of this header, on any object of the loop, closing and stopping
- * included; only nws_loop_run() and nws_loop_free() are not for callbacks, and
- * uv_run() is not either. No function calls back: callbacks come from the loop
- * alone.
+ * Everything here belongs to the thread that runs the loop; what other threads
+ * may call is in remote.h and hub.h. Callbacks may call any function of this
+ * header, on any object of the loop, closing and stopping included; only
+ * nws_loop_run() and nws_loop_free() are not for callbacks, and uv_run() is not
+ * either. No function calls back: callbacks come from the loop alone.
  *
  * No SIGPIPE is raised by anything here.
  *
@@ -60,8 +60,9 @@ NWS_API int nws_loop_new(struct uv_loop_s *uv, nws_loop **loop);
 /** The libuv loop, for timers and other handles of your own. */
 NWS_API struct uv_loop_s *nws_loop_uv(nws_loop *loop);
 
-/** Runs until nothing is left to do: servers stopped, peers closed. A loop on a
- *  libuv loop of your own may as well be run with uv_run().
+/** Runs until nothing is left to do: servers stopped, peers closed, and what
+ * was posted done (remote.h). A loop on a libuv loop of your own may as well be
+ * run with uv_run().
  *  @return NWS_OK; NWS_ERROR_STATE from inside a callback of this header. */
 NWS_API int nws_loop_run(nws_loop *loop);
 

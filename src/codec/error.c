@@ -92,6 +92,8 @@ static const nws_error_info table[] = {
     RESOURCE(NWS_ERROR_MEMORY, "memory", "the allocator failed"),
     RESOURCE(NWS_ERROR_QUEUE, "queue",
              "more is queued for the peer than the limit allows"),
+    RESOURCE(NWS_ERROR_TOPICS, "topics",
+             "the peer has joined as many topics as the limit allows"),
 
     PEER(NWS_ERROR_OPCODE, "opcode", "the peer used a reserved opcode",
          "RFC 6455 5.2", NWS_CLOSE_PROTOCOL_ERROR, 0),

@@ -183,6 +183,7 @@ typedef struct nws__reason {
 typedef struct nws__side {
   nws__reason *reason;
   nws_remote *remote;          /* held once */
+  struct nws__member *members; /* one for each topic; hub_internal.h */
 } nws__side;
 
 struct nws_peer {

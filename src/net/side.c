@@ -1,8 +1,8 @@
 /* side.c - what most peers do without: the reason of a close, the remote that
- * other threads know the peer by. It is made when the first of these is needed,
- * so that all others stay small.
+ * other threads know the peer by, the topics it is a member of. It is made when
+ * the first of these is needed, so that all others stay small.
  */
-#include "net_internal.h"
+#include "hub_internal.h"
 #include <stdlib.h>
 
 /* NULL without memory. */
@@ -24,6 +24,7 @@ void nws__side_leave(nws_peer *peer) {
     nws__remote_gone(side->remote);
     side->remote = NULL;
   }
+  nws__hub_leave_all(peer);
 }
 
 void nws__side_free(nws_peer *peer) {

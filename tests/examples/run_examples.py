@@ -123,9 +123,30 @@ def try_callbacks(program):
     equal((code, lines, said), (0, expected, ""), "callbacks")
 
 
+def try_chat(program):
+    with interop.Program(program, "0") as server:
+        port = server.port()
+        ann, ben, cat = (wire.connect(port, "/kitchen") for _ in range(3))
+        dan = wire.connect(port, "/attic")
+        ann.send(wire.TEXT, b"tea?")
+        ben.expect(wire.TEXT, b"tea?")
+        cat.expect(wire.TEXT, b"tea?")
+        cat.close()
+        ben.send(wire.BINARY, bytes(3000))
+        ann.expect(wire.BINARY, bytes(3000))  # and not what it said itself
+        dan.send(wire.TEXT, b"alone?")
+        cases.end_well(dan)  # nothing of all that was said to it
+        long = wire.connect(port, "/" + "x" * 255)
+        long.expect_close(1008)
+        cases.end_well(ann)
+        cases.end_well(ben)
+        check(True, "chat keeps to its rooms")
+
+
 TRIES = {
     "bare_engine": try_bare_engine,
     "callbacks": try_callbacks,
+    "chat": try_chat,
     "client": try_client,
     "echo_server": try_echo_server,
     "pipe": try_pipe,

@@ -5,6 +5,8 @@
  * once for each end, and nothing is left (the sanitizers watch over the rest).
  */
 #include "net_fixture.h"
+#include <nws/hub.h>
+#include <nws/remote.h>
 
 enum callback {
   AT_REQUEST,
@@ -25,9 +27,19 @@ static struct {
   int at;
   int action;
   int done;
-  int extra; /* clients that an action has started */
+  int extra; /* clients that an action has started, work it has given */
   int extra_closed;
+  nws_hub *hub;
 } now;
+
+static void *resize(void *user, void *ptr, size_t old_len, size_t new_len) {
+  (void)user;
+  (void)old_len;
+  if (new_len > 0)
+    return realloc(ptr, new_len);
+  free(ptr);
+  return NULL;
+}
 
 /* --- The calls --- */
 
@@ -152,6 +164,105 @@ static void call_questions(nws_peer *peer) {
     nws_server_peers(now.fx->server);
 }
 
+/* --- The calls of other threads --- */
+
+static void do_all(nws_peer *peer, void *arg) {
+  (void)arg;
+  now.extra_closed++;
+  if (peer != NULL) {
+    nws_peer_accept(peer, NULL);
+    call_send(peer);
+    call_close_abort(peer);
+  }
+}
+
+static void do_nothing(nws_peer *peer, void *arg) {
+  (void)peer;
+  (void)arg;
+  now.extra_closed++;
+}
+
+static void do_post(nws_loop *loop, void *arg) {
+  (void)arg;
+  assert_non_null(loop);
+  now.extra_closed++;
+}
+
+static void call_post(nws_peer *peer) {
+  now.extra += nws_loop_post(nws_peer_loop(peer), do_post, NULL) == NWS_OK;
+}
+
+/* Sends, has something done, and drops. */
+static void use_remote(nws_peer *peer, void (*run)(nws_peer *peer, void *arg),
+                       int close) {
+  char large[1000] = {0};
+  nws_remote *remote = nws_peer_remote(peer);
+  nws_remote_send(remote, NWS_OPCODE_TEXT, "extra", 5);
+  nws_remote_send(remote, NWS_OPCODE_BINARY, large, sizeof(large));
+  nws_remote_send(remote, NWS_OPCODE_PING, "extra", 5);
+  if (close)
+    nws_remote_close(remote, 1000, nws_str_of("remote"));
+  now.extra += nws_remote_run(remote, run, NULL) == NWS_OK;
+  nws_remote_drop(remote);
+}
+
+static void call_remote(nws_peer *peer) {
+  use_remote(peer, do_nothing, 0);
+}
+
+static void call_remote_all(nws_peer *peer) {
+  use_remote(peer, do_all, 0);
+}
+
+static void call_remote_close(nws_peer *peer) {
+  use_remote(peer, do_nothing, 1);
+}
+
+static void call_remote_abort(nws_peer *peer) {
+  use_remote(peer, do_all, 1);
+  nws_peer_abort(peer);
+  use_remote(peer, do_all, 1);
+}
+
+static void publish(nws_peer *except) {
+  static const char large[700];
+  nws_str topic = nws_str_of("topic");
+  nws_hub_publish(now.hub, topic, NWS_OPCODE_TEXT, "extra", 5, except);
+  nws_hub_publish(now.hub, topic, NWS_OPCODE_BINARY, large, sizeof(large),
+                  NULL);
+  nws_hub_count(now.hub, topic);
+  nws_hub_missed(now.hub, except);
+}
+
+static void call_hub(nws_peer *peer) {
+  nws_hub_join(now.hub, peer, nws_str_of("topic"));
+  publish(peer);
+}
+
+static void call_hub_leave(nws_peer *peer) {
+  call_hub(peer);
+  nws_hub_leave(now.hub, peer, nws_str_of("topic"));
+  publish(peer);
+}
+
+static void call_hub_abort(nws_peer *peer) {
+  call_hub(peer);
+  nws_peer_abort(peer);
+  publish(peer);
+}
+
+static void call_prepared(nws_peer *peer) {
+  static const nws_allocator heap = {resize, NULL};
+  static const char large[700];
+  nws_prepared *message;
+  assert_int_equal(nws_prepared_make(&heap, NWS_OPCODE_BINARY, large,
+                                     sizeof(large), &message),
+                   NWS_OK);
+  nws_peer_send_prepared(peer, message);
+  nws_peer_send_prepared(peer, message);
+  nws_prepared_drop(message);
+}
+
 /* The two that may not be called here. */
 static void call_run(nws_peer *peer) {
   nws_loop *loop = nws_peer_loop(peer);
@@ -164,7 +275,9 @@ static void (*const actions[])(nws_peer *peer) = {
     call_close_abort, call_pause,      call_pause_resume, call_ping,
     call_accept,      call_respond,    call_accept_abort, call_respond_abort,
     call_stop,        call_stop_twice, call_each,         abort_other,
-    call_connect,     call_questions,  call_run};
+    call_connect,     call_questions,  call_run,          call_post,
+    call_remote,      call_remote_all, call_remote_close, call_remote_abort,
+    call_hub,         call_hub_leave,  call_hub_abort,    call_prepared};
 enum { ACTIONS = sizeof(actions) / sizeof(actions[0]) };
 
 static void reached(nws_peer *peer, int at) {
@@ -278,6 +391,8 @@ static int try_case(int at_server, int at, int action) {
   now.fx = &fx;
   now.at = at;
   now.action = action;
+  nws_hub_options hub = {.size = sizeof(hub), .slow = NWS_HUB_DROP};
+  assert_int_equal(nws_hub_new(&hub, &now.hub), NWS_OK);
   prepare(&fx);
   now.at_side = at_server ? &fx.s : &fx.c;
   fixture_serve(&fx);
@@ -293,6 +408,7 @@ static int try_case(int at_server, int at, int action) {
     if (fx.c.peer != NULL) /* paused for good, for instance */
       nws_peer_abort(fx.c.peer);
   }
+  nws_hub_drop(now.hub);
   fixture_end(&fx);
   assert_int_equal(now.extra_closed, now.extra);
   assert_int_equal(fx.s.closes, fx.s.requests + fx.s.https);
