@@ -29,9 +29,9 @@ static int say_request(nws_peer *peer) {
                                       peer->setup->conn.random, (char *)out,
                                       cap, &len);
   if (rc == NWS_OK) {
-    nws__queue_commit(&peer->queue, len);
+    nws__queue_commit(peer, len);
   } else {
-    nws__queue_drop(peer->loop, &peer->queue);
+    nws__queue_drop(peer);
   }
   return rc;
 }

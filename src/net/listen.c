@@ -48,6 +48,7 @@ static void look_away(nws_server *server, int error) {
   }
   uv_timer_start(&server->timer, look_again, RETRY_MS, 0);
   server->trouble = error;
+  server->stats.accept_errors++;
   if (!known) {
     nws__server_trouble(server, error, NULL, "");
   }
@@ -77,17 +78,27 @@ static int begin(nws_peer *peer, const nws_listener *listener) {
   return NWS_OK;
 }
 
+/* The time of a new peer's life begins. */
+static void start_clock(nws_peer *peer) {
+  uint64_t limit = nws__setup_handshake_ns(peer->setup);
+  peer->life = uv_hrtime();
+  nws__timer_set(peer, limit == NWS_NEVER ? NWS_NEVER : peer->life + limit);
+}
+
 static void admit(const nws__ear *ear, int fd, const nws__address *from) {
   nws_server *server = ear->server;
   size_t max = server->options.max_peers;
   int surplus = server->count >= max;
   nws_peer *peer = NULL;
+  server->stats.accepted++;
+  server->stats.turned_peers += (unsigned)surplus;
   if (!surplus || server->count - max < NWS__SURPLUS_PEERS) {
     peer = nws__peer_new(server->loop, &server->setup, server,
                          first_state(ear->listener));
   }
   if (peer == NULL) {
     nws__socket_close(fd);
+    server->stats.turned_memory += (unsigned)!surplus;
     nws__server_trouble(server, surplus ? UV_EBUSY : NWS_ERROR_MEMORY, from,
                         "");
     return;
@@ -95,7 +106,12 @@ static void admit(const nws__ear *ear, int fd, const nws__address *from) {
   peer->address = *from;
   peer->user = server->options.user;
   peer->flags |= NWS__BUSY;
-  nws__timer_in(peer, nws__setup_handshake_ns(&server->setup));
+  start_clock(peer);
+  if (surplus) {
+    peer->flags |= NWS__TURNED;
+  } else {
+    nws__stats_begin(peer);
+  }
   int rc = nws__peer_attach(peer, fd, from);
   if (rc == NWS_OK && surplus) {
     nws__server_refuse(peer, UV_EBUSY, 503);

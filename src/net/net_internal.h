@@ -18,8 +18,8 @@
 #define _GNU_SOURCE
 #endif
 
-#include <nws/net.h>
 #include <nws/remote.h>
+#include <nws/stats.h>
 #include <sys/un.h>
 #include <uv.h>
 
@@ -129,7 +129,8 @@ enum {
   NWS__STILL = 1u << 15,    /* its clock stands still: paused */
   NWS__BEHIND = 1u << 16,   /* has not taken all that was said; silence.c */
   NWS__DUE = 1u << 17,      /* its deadline has come: to be judged */
-  NWS__SHOWN = 1u << 18 /* the other end's head is the application's to see */
+  NWS__SHOWN = 1u << 18, /* the other end's head is the application's to see */
+  NWS__TURNED = 1u << 19 /* server: turned away, and being told so */
 };
 
 /* TLS on one connection (tls.c). */
@@ -296,6 +297,7 @@ struct nws_server {
   int trouble; /* why connections could not be taken; told already */
   uint8_t stopping;
   size_t handles;
+  nws_stats stats;
 };
 
 /* loop.c */
@@ -363,11 +365,27 @@ int nws__socket_name(const nws__address *address, char *out, size_t cap);
 /* queue.c */
 nws__chunk *nws__queue_chunk(size_t cap);
 uint8_t *nws__queue_reserve(nws_loop *loop, nws__queue *queue, size_t len);
-void nws__queue_commit(nws__queue *queue, size_t len);
-int nws__queue_refer(nws_loop *loop, nws__queue *queue, nws_prepared *message,
+void nws__queue_commit(nws_peer *peer, size_t len);
+int nws__queue_refer(nws_peer *peer, nws_prepared *message,
                      const uint8_t *frame, size_t len);
 int nws__queue_write(nws_peer *peer);
-void nws__queue_drop(nws_loop *loop, nws__queue *queue);
+void nws__queue_drop(nws_peer *peer);
+
+/* stats.c */
+void nws__stats_begin(nws_peer *peer);
+void nws__stats_enter(nws_peer *peer, nws__peer_state from, nws__peer_state to);
+void nws__stats_opened(nws_peer *peer, uint64_t ns);
+void nws__stats_closed(nws_peer *peer, int error);
+void nws__stats_given_up(nws_peer *peer, int error);
+void nws__stats_event(nws_peer *peer, const nws_event *event);
+void nws__stats_sent(nws_peer *peer, unsigned what, size_t len);
+void nws__stats_prepared(nws_peer *peer, const nws_prepared *message);
+void nws__stats_owed(nws_peer *peer, const uint8_t *frames, size_t len);
+void nws__stats_received(nws_peer *peer, size_t len);
+void nws__stats_written(nws_peer *peer, size_t len);
+void nws__stats_queue(nws_peer *peer, size_t before);
+void nws__stats_throttled(nws_peer *peer);
+void nws__stats_queue_full(nws_peer *peer);
 
 /* peer.c */
 nws_peer *nws__peer_new(nws_loop *loop, nws__setup *setup, nws_server *server,

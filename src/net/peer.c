@@ -56,6 +56,7 @@ static int may_follow(unsigned from, unsigned to) {
 void nws__peer_enter(nws_peer *peer, nws__peer_state state) {
   assert(may_follow(peer->state, state));
   (void)may_follow; /* without asserts */
+  nws__stats_enter(peer, (nws__peer_state)peer->state, state);
   peer->state = (uint8_t)state;
 }
 
@@ -238,7 +239,9 @@ int nws__peer_start(nws_peer *peer, const nws_extension_use *uses, size_t count,
   }
   nws__peer_enter(peer, NWS__OPEN);
   peer->flags |= NWS__CONN | NWS__OPEN_DUE;
+  uint64_t came = peer->life;
   nws__silence_begin(peer);
+  nws__stats_opened(peer, peer->life - came);
   nws__timer_set(peer, NWS_NEVER);
   return NWS_OK;
 }
@@ -272,7 +275,7 @@ void nws__peer_die(nws_peer *peer, int error) {
     uv_poll_stop(&peer->poll);
   }
   nws__timer_set(peer, NWS_NEVER);
-  nws__queue_drop(peer->loop, &peer->queue);
+  nws__queue_drop(peer);
   nws__loop_todo(peer);
 }
 
@@ -301,17 +304,19 @@ static int forgivable(int error) {
          error == NWS_ERROR_TLS_CUT || error == NWS_ERROR_CLOSE_TIMEOUT;
 }
 
+static int verdict(const nws_peer *peer) {
+  int clean = (peer->flags & NWS__CONN) != 0 && nws_conn_clean(&peer->conn);
+  return clean && forgivable(peer->error) ? NWS_OK : peer->error;
+}
+
 static void describe(const nws_peer *peer, nws_closed *how) {
   memset(how, 0, sizeof(*how));
-  how->error = peer->error;
+  how->error = verdict(peer);
   how->detail = nws__tls_detail(peer->tls);
   how->code = NWS_CLOSE_ABNORMAL;
   how->code_sent = NWS_CLOSE_ABNORMAL;
   how->opened = (peer->flags & NWS__OPENED) != 0;
   if ((peer->flags & NWS__CONN) != 0) {
-    if (nws_conn_clean(&peer->conn) && forgivable(peer->error)) {
-      how->error = NWS_OK;
-    }
     how->offset = nws_conn_fault(&peer->conn).offset;
     how->code = nws_conn_close_code(&peer->conn);
     how->code_sent = nws_conn_close_sent(&peer->conn);
@@ -355,6 +360,7 @@ void nws__peer_unhold(nws_peer *peer) {
 }
 
 static void tell_end(nws_peer *peer) {
+  nws__stats_closed(peer, verdict(peer));
   if ((peer->flags & NWS__TOLD) == 0) {
     nws__server_trouble(peer->server, peer->error, &peer->address,
                         nws__tls_detail(peer->tls));
@@ -429,6 +435,7 @@ static void settle_open(nws_peer *peer, int due) {
   int rc = nws__silence_judge(peer, due);
   nws__peer_owe(peer);
   if (rc != NWS_OK) {
+    nws__stats_given_up(peer, rc);
     nws__peer_write(peer);
     nws__peer_die(peer, rc);
   } else if (peer->state == NWS__OPEN && nws_conn_finished(&peer->conn)) {
@@ -453,6 +460,7 @@ static void settle_closing(nws_peer *peer, int due) {
   }
   int rc = nws__silence_judge(peer, due);
   if (rc != NWS_OK) {
+    nws__stats_given_up(peer, rc);
     nws__peer_die(peer, rc);
   }
 }

@@ -185,6 +185,7 @@ void nws__peer_feed(nws_peer *peer, uint8_t *data, size_t len) {
     if (type <= 0) {
       return;
     }
+    nws__stats_event(peer, &event);
     if (type == NWS_EVENT_DATA) {
       take_data(peer, &event);
     } else {
@@ -303,6 +304,7 @@ void nws__peer_read(nws_peer *peer) {
   if (len <= 0) {
     ended(peer, (int)len);
   } else {
+    nws__stats_received(peer, (size_t)len);
     dispatch(peer, data, (size_t)len);
   }
 }

@@ -13,7 +13,7 @@ static void broken(nws_peer *peer, int error) {
   uint32_t waiting = NWS__BLOCKED | NWS__THROTTLED;
   peer->flags |= NWS__BROKEN;
   peer->flags &= ~waiting;
-  nws__queue_drop(peer->loop, &peer->queue);
+  nws__queue_drop(peer);
   if (peer->error == 0) {
     peer->error = error;
   }
@@ -29,7 +29,7 @@ size_t nws__peer_write(nws_peer *peer) {
     return 0;
   }
   if ((peer->flags & NWS__BROKEN) != 0) {
-    nws__queue_drop(peer->loop, &peer->queue);
+    nws__queue_drop(peer);
     return 0;
   }
   int rc = nws__queue_write(peer);
@@ -51,10 +51,11 @@ void nws__peer_level(nws_peer *peer, size_t written) {
   const nws_net_limits *limits = &peer->setup->limits;
   size_t bytes = peer->queue.bytes;
   if (bytes > limits->high_water) {
-    peer->flags |= NWS__DRAIN_DUE;
-    if (peer->server != NULL) {
+    if (peer->server != NULL && (peer->flags & NWS__THROTTLED) == 0) {
+      nws__stats_throttled(peer);
       peer->flags |= NWS__THROTTLED;
     }
+    peer->flags |= NWS__DRAIN_DUE;
     return;
   }
   if (bytes > limits->low_water || (bytes > 0 && written == 0)) {
@@ -77,7 +78,7 @@ void nws__peer_level(nws_peer *peer, size_t written) {
 /* Takes a chunk back that was reserved for nothing. */
 static void unreserve(nws_peer *peer) {
   if (peer->queue.bytes == 0) {
-    nws__queue_drop(peer->loop, &peer->queue);
+    nws__queue_drop(peer);
   }
 }
 
@@ -103,7 +104,8 @@ void nws__peer_owe(nws_peer *peer) {
     rc = nws_conn_flush(&peer->conn, out, owed, &len);
   }
   if (rc == NWS_OK) {
-    nws__queue_commit(&peer->queue, len);
+    nws__queue_commit(peer, len);
+    nws__stats_owed(peer, out, len);
   }
   unreserve(peer);
   nws__peer_unspill(peer);
@@ -122,7 +124,8 @@ int nws__peer_say_close(nws_peer *peer, unsigned code, nws_str reason) {
   }
   int rc = nws_conn_close(&peer->conn, code, reason, out, cap, &len);
   if (rc == NWS_OK) {
-    nws__queue_commit(&peer->queue, len);
+    nws__queue_commit(peer, len);
+    nws__stats_sent(peer, NWS_OPCODE_CLOSE, 0);
     nws__silence_handshake(peer);
   }
   unreserve(peer);
@@ -157,6 +160,7 @@ static int admit(nws_peer *peer, size_t room) {
   }
   if (too_much(peer, room)) {
     peer->flags |= NWS__DRAIN_DUE;
+    nws__stats_queue_full(peer);
     return NWS_ERROR_QUEUE;
   }
   return NWS_OK;
@@ -184,7 +188,8 @@ int nws_peer_send(nws_peer *peer, unsigned what, const void *data, size_t len) {
   }
   rc = nws_conn_send(&peer->conn, what, data, len, out, room, &written);
   if (rc == NWS_OK) {
-    nws__queue_commit(&peer->queue, written);
+    nws__queue_commit(peer, written);
+    nws__stats_sent(peer, what, len);
   }
   unreserve(peer);
   return rc;
@@ -206,7 +211,10 @@ int nws_peer_send_prepared(nws_peer *peer, nws_prepared *message) {
     rc = nws_conn_send_prepared(&peer->conn, message, &frame, &len);
   }
   if (rc == NWS_OK) {
-    rc = nws__queue_refer(peer->loop, &peer->queue, message, frame, len);
+    rc = nws__queue_refer(peer, message, frame, len);
+  }
+  if (rc == NWS_OK) {
+    nws__stats_prepared(peer, message);
   }
   return rc;
 }

@@ -89,21 +89,24 @@ uint8_t *nws__queue_reserve(nws_loop *loop, nws__queue *queue, size_t len) {
   return chunk->data;
 }
 
-void nws__queue_commit(nws__queue *queue, size_t len) {
+void nws__queue_commit(nws_peer *peer, size_t len) {
+  nws__queue *queue = &peer->queue;
   queue->tail->len += len;
   queue->bytes += len;
+  nws__stats_queue(peer, queue->bytes - len);
 }
 
 /* Appends a frame of a prepared message, without copying it if it is long. */
-int nws__queue_refer(nws_loop *loop, nws__queue *queue, nws_prepared *message,
+int nws__queue_refer(nws_peer *peer, nws_prepared *message,
                      const uint8_t *frame, size_t len) {
+  nws__queue *queue = &peer->queue;
   if (len < REFER_MIN) {
-    uint8_t *out = nws__queue_reserve(loop, queue, len);
+    uint8_t *out = nws__queue_reserve(peer->loop, queue, len);
     if (out == NULL) {
       return NWS_ERROR_MEMORY;
     }
     memcpy(out, frame, len);
-    nws__queue_commit(queue, len);
+    nws__queue_commit(peer, len);
     return NWS_OK;
   }
   nws__chunk *chunk = nws__queue_chunk(0);
@@ -114,13 +117,17 @@ int nws__queue_refer(nws_loop *loop, nws__queue *queue, nws_prepared *message,
   chunk->message = message;
   chunk->frame = frame;
   append(queue, chunk);
-  nws__queue_commit(queue, len);
+  nws__queue_commit(peer, len);
   return NWS_OK;
 }
 
 /* Takes `len` written bytes off the front. */
-static void advance(nws_loop *loop, nws__queue *queue, size_t len) {
+static void advance(nws_peer *peer, size_t len) {
+  nws_loop *loop = peer->loop;
+  nws__queue *queue = &peer->queue;
   queue->bytes -= len;
+  nws__stats_queue(peer, queue->bytes + len);
+  nws__stats_written(peer, len);
   while (queue->head != NULL) {
     nws__chunk *chunk = queue->head;
     size_t here = chunk->len - chunk->at;
@@ -192,7 +199,7 @@ int nws__queue_write(nws_peer *peer) {
       return (int)sent;
     }
     if (sent > 0) {
-      advance(loop, queue, (size_t)sent);
+      advance(peer, (size_t)sent);
     }
     if (sent < 0 || (size_t)sent < total) {
       settle(loop, queue);
@@ -200,11 +207,14 @@ int nws__queue_write(nws_peer *peer) {
     }
   }
   /* Chunks that were reserved and not used. */
-  nws__queue_drop(loop, queue);
+  nws__queue_drop(peer);
   return NWS_OK;
 }
 
-void nws__queue_drop(nws_loop *loop, nws__queue *queue) {
+void nws__queue_drop(nws_peer *peer) {
+  nws_loop *loop = peer->loop;
+  nws__queue *queue = &peer->queue;
+  size_t before = queue->bytes;
   while (queue->head != NULL) {
     nws__chunk *chunk = queue->head;
     queue->head = chunk->next;
@@ -212,4 +222,5 @@ void nws__queue_drop(nws_loop *loop, nws__queue *queue) {
   }
   queue->tail = NULL;
   queue->bytes = 0;
+  nws__stats_queue(peer, before);
 }

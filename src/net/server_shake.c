@@ -47,9 +47,9 @@ static int say(nws_peer *peer, nws_rejection *why) {
   }
   rc = nws_server_handshake_reject(why, (char *)out, cap, &len);
   if (rc == NWS_OK) {
-    nws__queue_commit(&peer->queue, len);
+    nws__queue_commit(peer, len);
   } else {
-    nws__queue_drop(peer->loop, &peer->queue);
+    nws__queue_drop(peer);
   }
   return rc;
 }
@@ -126,9 +126,9 @@ static int write_101(nws_peer *peer, const nws_acceptance *how) {
     rc = nws_server_handshake_accept(peer->opening->request, how, (char *)out,
                                      cap, &len);
     if (rc == NWS_OK) {
-      nws__queue_commit(&peer->queue, len);
+      nws__queue_commit(peer, len);
     } else {
-      nws__queue_drop(peer->loop, &peer->queue);
+      nws__queue_drop(peer);
     }
     if (rc == NWS_ERROR_BUFFER && len <= cap) {
       return rc;

@@ -2,6 +2,7 @@
  * handler never hears of, and those that it cannot take.
  */
 #include "net_fixture.h"
+#include <nws/stats.h>
 #include <sys/resource.h>
 
 static struct {
@@ -158,6 +159,7 @@ static void test_no_descriptors(void **state) {
   struct rlimit old;
   fixture fx;
   raw r[2];
+  uint64_t errors = 0;
   (void)state;
   prepare(&fx);
   fixture_serve(&fx);
@@ -171,6 +173,11 @@ static void test_no_descriptors(void **state) {
     assert_int_equal(told.calls, i + 1);
     assert_int_equal(told.error, UV_EMFILE);
     assert_false(told.has_address);
+    nws_stats s;
+    nws_server_stats(fx.server, &s);
+    assert_true(s.accept_errors > errors); /* each try counts */
+    assert_int_equal(s.accepted, i);
+    errors = s.accept_errors;
     step_until(&fx, nws_server_peers(fx.server) == (size_t)i + 1);
   }
   for (int i = 0; i < 2; i++)
