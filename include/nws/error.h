@@ -109,6 +109,12 @@ typedef enum nws_error {
   NWS_ERROR_PSEUDO_HEADER = -10226, /**< extended CONNECT lacks what it needs */
   NWS_ERROR_PATH = -10227, /**< the server has no route for this path */
 
+  /* Limits of a server: it takes no more connections. */
+  NWS_ERROR_PEER_LIMIT = -10240,      /**< max_peers */
+  NWS_ERROR_HANDSHAKE_LIMIT = -10241, /**< max_handshakes */
+  NWS_ERROR_ADDRESS_LIMIT = -10242,   /**< max_per_address */
+  NWS_ERROR_RATE_LIMIT = -10243,      /**< handshake_rate */
+
   /* TLS, in libnws_net; nws_closed.detail and nws_trouble.detail say more. */
   NWS_ERROR_TLS = -10250,             /**< the TLS handshake or stream failed */
   NWS_ERROR_TLS_CERTIFICATE = -10251, /**< a certificate that is not trusted */

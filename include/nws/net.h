@@ -169,9 +169,9 @@ typedef struct nws_route {
 /** Trouble that no callback of the handler tells of.
  *  - A connection has ended, and the handler never heard of it: garbage instead
  *    of HTTP or TLS, a head beyond its limits, half a request, a request that
- *    was refused because `http` is NULL, one connection too many (UV_EBUSY),
- * one given up by nws_server_stop() (UV_ECANCELED). Once for each such
- *    connection.
+ *    was refused because `http` is NULL, one connection too many
+ *    (NWS_ERROR_PEER_LIMIT and the other limits), one given up by
+ *    nws_server_stop() (UV_ECANCELED). Once for each such connection.
  *  - No connection can be taken: `error` is UV_EMFILE, UV_ENFILE, UV_ENOMEM or
  *    the like. The server tries again by itself, and tells the same error again
  *    only after it has taken one. */
@@ -198,9 +198,22 @@ typedef struct nws_server_options {
                             array is read during the call, and the server holds
                             what is in it until it is stopped */
   size_t listener_count;
-  size_t max_peers; /**< connections at once; more are answered with 503,
-                         or dropped when they are many. 0: 65,536;
-                         SIZE_MAX none */
+  /* Limits. Connections beyond them are answered with the HTTP status of the
+   * error (503; 429 for max_per_address), or dropped when they are many or when
+   * TLS is yet to begin. They hold for this server; of several loops each has
+   * its own. */
+  size_t max_peers;        /**< connections at once. 0: 65,536; SIZE_MAX none */
+  size_t max_handshakes;   /**< opening handshakes under way at once, those that
+                                the application has not decided included.
+                                0: 16,384; SIZE_MAX none */
+  size_t max_per_address;  /**< connections of one address at once, open or not.
+                            An IPv6 /64 is one, and behind proxy_header what the
+                            proxy says counts. 0: none, since a proxy that tells
+                            nothing, or a carrier's NAT, is one address and many
+                            people */
+  uint32_t handshake_rate; /**< connections taken in a second. 0: no limit */
+  uint32_t handshake_burst; /**< how many of these may come at once; 0: all of a
+                                 second's */
   const nws_server_policy *policy; /**< NULL: same-host origins, nothing else */
   const nws_conn_config *conn; /**< NULL: defaults. Its `random` and `scratch`
                                     may stay NULL here */
@@ -228,7 +241,8 @@ NWS_API int nws_server_start(nws_loop *loop, const nws_server_options *options,
 /** The port listened on; of several listeners, the first one's. */
 NWS_API uint16_t nws_server_port(const nws_server *server);
 
-/** How many peers the server has now, half-open ones included. */
+/** How many peers the server has now, half-open ones and those that are just
+ *  being turned away included. */
 NWS_API size_t nws_server_peers(const nws_server *server);
 
 /** What `user` in the server's options was. */

@@ -56,8 +56,11 @@ typedef struct nws_stats {
   uint64_t accepted;      /**< all that were taken from the listeners */
   uint64_t accept_errors; /**< times that none could be taken: no descriptors,
                                no memory */
-  uint64_t turned_peers;  /**< turned away: max_peers */
-  uint64_t turned_memory; /**< turned away: no memory */
+  uint64_t turned_peers;  /**< turned away or dropped: max_peers */
+  uint64_t turned_handshakes; /**< likewise: max_handshakes */
+  uint64_t turned_address;    /**< likewise: max_per_address */
+  uint64_t turned_rate;       /**< likewise: handshake_rate */
+  uint64_t turned_memory;     /**< likewise: no memory */
 
   /* Opening handshakes, what a proxy says and TLS included. */
   uint64_t handshakes;     /**< now: under way */

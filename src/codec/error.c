@@ -16,8 +16,9 @@
  * How the HTTP statuses were chosen (RFC 6455 4.2.2, 4.4; RFC 9110 15;
  * RFC 6585 5): 426 for a request that is no upgrade to WebSocket or to another
  * version of it, 431 for heads over a limit, 403 for an origin (RFC 6455
- * 4.2.2), 405, 408 and 505 by their names, 400 for the rest. What only a
- * client can find has none.
+ * 4.2.2), 405, 408 and 505 by their names, 429 for whoever has too much, 503
+ * for what others have too much of, 400 for the rest. What only a client can
+ * find has none.
  *
  * Errors are rare, so the table is searched from the front.
  */
@@ -225,6 +226,19 @@ static const nws_error_info table[] = {
 
     PEER(NWS_ERROR_PATH, "path", "nothing is served at this path",
          "RFC 9110 15.5.5", 0, 404),
+
+    PEER(NWS_ERROR_PEER_LIMIT, "peer_limit",
+         "the server has as many connections as it takes", "RFC 9110 15.6.4", 0,
+         503),
+    PEER(NWS_ERROR_HANDSHAKE_LIMIT, "handshake_limit",
+         "as many opening handshakes are under way as the server takes",
+         "RFC 9110 15.6.4", 0, 503),
+    PEER(NWS_ERROR_ADDRESS_LIMIT, "address_limit",
+         "this address has as many connections as one may have", "RFC 6585 4",
+         0, 429),
+    PEER(NWS_ERROR_RATE_LIMIT, "rate_limit",
+         "connections come faster than the server takes them",
+         "RFC 9110 15.6.4", 0, 503),
 
     PEER(NWS_ERROR_TLS, "tls", "TLS failed", "RFC 8446 6.2", 0, 0),
     PEER(NWS_ERROR_TLS_CERTIFICATE, "tls_certificate",

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_PEERS ((size_t)65536)
 /* Connections let in per turn of the loop, so that those that are open get
  * theirs. */
 #define ACCEPTS 64
@@ -79,46 +78,67 @@ static int begin(nws_peer *peer, const nws_listener *listener) {
 }
 
 /* The time of a new peer's life begins. */
-static void start_clock(nws_peer *peer) {
+static void start_clock(nws_peer *peer, uint64_t now) {
   uint64_t limit = nws__setup_handshake_ns(peer->setup);
-  peer->life = uv_hrtime();
+  peer->life = now;
   nws__timer_set(peer, limit == NWS_NEVER ? NWS_NEVER : peer->life + limit);
+}
+
+/* Makes the peer of a connection that `limit` speaks against, or nothing. */
+static nws_peer *make_peer(const nws__ear *ear, const nws__address *from,
+                           int limit) {
+  nws_server *server = ear->server;
+  if (limit != NWS_OK && !nws__limits_tells(server)) {
+    return NULL;
+  }
+  nws_peer *peer = nws__peer_new(server->loop, &server->setup, server,
+                                 first_state(ear->listener));
+  if (peer != NULL) {
+    peer->address = *from;
+    peer->user = server->options.user;
+    peer->flags |= NWS__BUSY;
+  }
+  return peer;
+}
+
+static void start(nws_peer *peer, const nws_listener *listener, int limit) {
+  if (limit != NWS_OK) {
+    nws__limits_turn_away(peer, limit);
+    return;
+  }
+  int rc = begin(peer, listener);
+  if (rc != NWS_OK) {
+    nws__peer_die(peer, rc);
+  }
 }
 
 static void admit(const nws__ear *ear, int fd, const nws__address *from) {
   nws_server *server = ear->server;
-  size_t max = server->options.max_peers;
-  int surplus = server->count >= max;
-  nws_peer *peer = NULL;
+  int proxied = nws__listener_proxied(ear->listener);
+  uint64_t now = uv_hrtime();
+  uint32_t tallied;
   server->stats.accepted++;
-  server->stats.turned_peers += (unsigned)surplus;
-  if (!surplus || server->count - max < NWS__SURPLUS_PEERS) {
-    peer = nws__peer_new(server->loop, &server->setup, server,
-                         first_state(ear->listener));
-  }
+  int limit = nws__limits_check(server, proxied ? NULL : from, now, &tallied);
+  nws_peer *peer = make_peer(ear, from, limit);
   if (peer == NULL) {
+    int error = limit != NWS_OK ? limit : NWS_ERROR_MEMORY;
     nws__socket_close(fd);
-    server->stats.turned_memory += (unsigned)!surplus;
-    nws__server_trouble(server, surplus ? UV_EBUSY : NWS_ERROR_MEMORY, from,
-                        "");
+    if (tallied != 0) {
+      nws__limits_leave(server, from);
+    }
+    nws__stats_turned(server, error);
+    nws__server_trouble(server, error, from, "");
     return;
   }
-  peer->address = *from;
-  peer->user = server->options.user;
-  peer->flags |= NWS__BUSY;
-  start_clock(peer);
-  if (surplus) {
-    peer->flags |= NWS__TURNED;
-  } else {
+  peer->flags |= tallied;
+  start_clock(peer, now);
+  if (limit == NWS_OK) {
     nws__stats_begin(peer);
   }
   int rc = nws__peer_attach(peer, fd, from);
-  if (rc == NWS_OK && surplus) {
-    nws__server_refuse(peer, UV_EBUSY, 503);
-  } else if (rc == NWS_OK) {
-    rc = begin(peer, ear->listener);
-  }
-  if (rc != NWS_OK) {
+  if (rc == NWS_OK) {
+    start(peer, ear->listener, limit);
+  } else {
     nws__peer_die(peer, rc);
   }
   nws__peer_leave(peer);
@@ -159,6 +179,7 @@ static void on_listen(uv_poll_t *poll, int status, int events) {
 static void free_server(nws_server *server) {
   free(server->ears);
   free(server->routes);
+  nws__quota_free(&server->quota);
   free(server);
 }
 
@@ -170,8 +191,9 @@ static int take_options(nws_server *server, const nws_server_options *given) {
   if (rc != NWS_OK) {
     return rc;
   }
-  if (options->max_peers == 0) {
-    options->max_peers = MAX_PEERS;
+  rc = nws__limits_take(server);
+  if (rc != NWS_OK) {
+    return rc;
   }
   const nws_server_policy *policy = options->policy;
   size_t extensions = policy == NULL ? 0 : policy->extension_count;

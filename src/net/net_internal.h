@@ -40,7 +40,7 @@
 #define NWS__LINGER_MS 2000u
 /* The longest name that can be looked up, RFC 1035 2.3.4. */
 #define NWS__HOST_MAX 255
-/* Connections beyond max_peers that are being told so. */
+/* Connections beyond a limit that are being told so at the same time. */
 #define NWS__SURPLUS_PEERS 64u
 
 /* An IPv4 or IPv6 address. */
@@ -129,8 +129,9 @@ enum {
   NWS__STILL = 1u << 15,    /* its clock stands still: paused */
   NWS__BEHIND = 1u << 16,   /* has not taken all that was said; silence.c */
   NWS__DUE = 1u << 17,      /* its deadline has come: to be judged */
-  NWS__SHOWN = 1u << 18, /* the other end's head is the application's to see */
-  NWS__TURNED = 1u << 19 /* server: turned away, and being told so */
+  NWS__SHOWN = 1u << 18,  /* the other end's head is the application's to see */
+  NWS__TURNED = 1u << 19, /* server: turned away, and being told so */
+  NWS__TALLIED = 1u << 20 /* server: counts among the peers of its address */
 };
 
 /* TLS on one connection (tls.c). */
@@ -266,6 +267,20 @@ struct nws_loop {
 
 /* --- Server --- */
 
+/* How many peers an address has; 0: the place is free. */
+typedef struct nws__tally {
+  uint64_t who;
+  size_t count;
+} nws__tally;
+
+/* The peers of each address (quota.c). */
+typedef struct nws__quota {
+  uint64_t seed[2];
+  nws__tally *places; /* `cap` of them, a power of 2; NULL: none */
+  size_t cap;
+  size_t used;
+} nws__quota;
+
 /* A listener, as one server has it. */
 typedef struct nws__ear {
   uv_poll_t poll;
@@ -293,6 +308,9 @@ struct nws_server {
   nws_server_options options;
   nws_peer *first;
   size_t count;
+  size_t turned; /* of these, turned away and told so just now */
+  nws__quota quota;
+  uint64_t rate_full; /* when all of handshake_burst may come again */
   uint16_t port;
   int trouble; /* why connections could not be taken; told already */
   uint8_t stopping;
@@ -373,6 +391,7 @@ void nws__queue_drop(nws_peer *peer);
 
 /* stats.c */
 void nws__stats_begin(nws_peer *peer);
+void nws__stats_turned(nws_server *server, int error);
 void nws__stats_enter(nws_peer *peer, nws__peer_state from, nws__peer_state to);
 void nws__stats_opened(nws_peer *peer, uint64_t ns);
 void nws__stats_closed(nws_peer *peer, int error);
@@ -462,6 +481,24 @@ void nws__secure_step(nws_peer *peer);
 long nws__peer_receive(nws_peer *peer, uint8_t *out, size_t cap);
 long nws__peer_give(nws_peer *peer, const uv_buf_t *bufs, unsigned count);
 void nws__peer_shut(nws_peer *peer);
+
+/* quota.c */
+int nws__quota_who(const nws__address *address, uint64_t *who);
+uint64_t nws__quota_hash(const uint64_t seed[2], uint64_t value);
+int nws__quota_take(nws__quota *quota, uint64_t who, size_t max);
+void nws__quota_give(nws__quota *quota, uint64_t who);
+void nws__quota_free(nws__quota *quota);
+
+/* limits.c */
+int nws__limits_take(nws_server *server);
+int nws__limits_rate(nws_server *server, uint64_t now);
+int nws__limits_address(nws_server *server, const nws__address *from,
+                        uint32_t *flag);
+void nws__limits_leave(nws_server *server, const nws__address *from);
+int nws__limits_check(nws_server *server, const nws__address *from,
+                      uint64_t now, uint32_t *flag);
+int nws__limits_tells(const nws_server *server);
+void nws__limits_turn_away(nws_peer *peer, int error);
 
 /* route.c */
 int nws__routes_take(nws_server *server);

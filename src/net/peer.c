@@ -81,6 +81,10 @@ static void unlink_from(nws_server *server, nws_peer *peer) {
     peer->next->prev = peer->prev;
   }
   server->count--;
+  server->turned -= (peer->flags & NWS__TURNED) != 0;
+  if ((peer->flags & NWS__TALLIED) != 0) {
+    nws__limits_leave(server, &peer->address);
+  }
 }
 
 nws_peer *nws__peer_new(nws_loop *loop, nws__setup *setup, nws_server *server,

@@ -178,10 +178,32 @@ int nws__proxy_header(const uint8_t *data, size_t len, size_t *used,
   return NWS_ERROR_PROXY_HEADER;
 }
 
+/* The peer is where the proxy says it is; of whom it does not say it there may
+ * be any number. */
+static int take_address(nws_peer *peer, const nws__address *from) {
+  uint32_t tallied;
+  if (from->any.sa_family == AF_UNSPEC) {
+    return NWS_OK;
+  }
+  peer->address = *from;
+  int rc = nws__limits_address(peer->server, from, &tallied);
+  peer->flags |= tallied;
+  return rc;
+}
+
 /* What follows is the client's. */
-static void go_on(nws_peer *peer) {
+static void go_on(nws_peer *peer, const nws__address *from) {
   nws__opening *opening = peer->opening;
+  int rc = take_address(peer, from);
   opening->head_len = 0;
+  if (rc != NWS_OK) {
+    peer->server->stats.handshakes--;
+    if (opening->tls == NULL) {
+      nws__peer_enter(peer, NWS__SHAKING);
+    }
+    nws__limits_turn_away(peer, rc);
+    return;
+  }
   if (opening->tls == NULL) {
     nws__peer_enter(peer, NWS__SHAKING);
   } else {
@@ -195,6 +217,7 @@ void nws__proxied_read(nws_peer *peer) {
   uint8_t *data = peer->loop->receive;
   nws__opening *opening = peer->opening;
   size_t have = opening->head_len;
+  nws__address from = {0};
   size_t used = 0;
   if (have > 0) {
     memcpy(data, opening->head, have);
@@ -207,7 +230,7 @@ void nws__proxied_read(nws_peer *peer) {
     nws__peer_die(peer, len == 0 ? NWS_ERROR_HTTP_EOF : (int)len);
     return;
   }
-  int rc = nws__proxy_header(data, have + (size_t)len, &used, &peer->address);
+  int rc = nws__proxy_header(data, have + (size_t)len, &used, &from);
   size_t take = rc == NWS_OK ? used - have : (size_t)len;
   if (rc == NWS_OK || rc == NWS_MORE) {
     /* These bytes are there: they have just been seen. */
@@ -220,7 +243,7 @@ void nws__proxied_read(nws_peer *peer) {
     }
   }
   if (rc == NWS_OK) {
-    go_on(peer);
+    go_on(peer, &from);
   } else {
     nws__peer_die(peer, rc);
   }

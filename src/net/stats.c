@@ -54,6 +54,27 @@ void nws__stats_begin(nws_peer *peer) {
   peer->server->stats.handshakes++;
 }
 
+/* A connection is turned away, or dropped, because of a limit. */
+void nws__stats_turned(nws_server *server, int error) {
+  nws_stats *stats = &server->stats;
+  switch (error) {
+  case NWS_ERROR_PEER_LIMIT:
+    stats->turned_peers++;
+    break;
+  case NWS_ERROR_HANDSHAKE_LIMIT:
+    stats->turned_handshakes++;
+    break;
+  case NWS_ERROR_ADDRESS_LIMIT:
+    stats->turned_address++;
+    break;
+  case NWS_ERROR_RATE_LIMIT:
+    stats->turned_rate++;
+    break;
+  default:
+    stats->turned_memory++;
+  }
+}
+
 /* The numbers stand in error.h, in groups that belong together. */
 static uint64_t *failure(nws_stats *stats, int error) {
   if (error == UV_ECANCELED) {

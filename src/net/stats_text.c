@@ -27,6 +27,9 @@ static const row rows[] = {
     {"nws_connections_turned_away_total",
      "Connections turned away because of a limit.", "limit=\"peers\"",
      AT(turned_peers)},
+    {NULL, NULL, "limit=\"handshakes\"", AT(turned_handshakes)},
+    {NULL, NULL, "limit=\"address\"", AT(turned_address)},
+    {NULL, NULL, "limit=\"rate\"", AT(turned_rate)},
     {NULL, NULL, "limit=\"memory\"", AT(turned_memory)},
     {"nws_handshakes", "Opening handshakes under way.", "", AT(handshakes)},
     {"nws_handshakes_failed_total", "Opening handshakes that came to nothing.",
@@ -138,7 +141,7 @@ static const char *type_of(const char *name) {
 }
 
 static void plain(writer *w, const nws_stats *stats) {
-  const char *name = NULL;
+  const char *name = "";
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
     const row *r = &rows[i];
     uint64_t value;

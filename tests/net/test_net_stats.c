@@ -17,7 +17,8 @@ static void assert_sums(const nws_stats *s) {
   uint64_t failed = s->failed_timeout + s->failed_gone + s->failed_http +
                     s->failed_request + s->failed_refused + s->failed_tls +
                     s->failed_proxy + s->failed_canceled + s->failed_other;
-  uint64_t turned = s->turned_peers + s->turned_memory;
+  uint64_t turned = s->turned_peers + s->turned_handshakes + s->turned_address +
+                    s->turned_rate + s->turned_memory;
   assert_int_equal(s->accepted, turned + s->handshakes + failed + s->opened);
   assert_int_equal(s->opened, s->open + s->closed_clean + s->closed_error);
 }

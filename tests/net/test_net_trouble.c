@@ -148,7 +148,7 @@ static void test_too_many(void **state) {
   assert_memory_equal(r[1].data, "HTTP/1.1 503 ", 13);
   raw_free(&r[1]);
   step_until(&fx, told.calls == 1);
-  assert_int_equal(told.error, UV_EBUSY);
+  assert_int_equal(told.error, NWS_ERROR_PEER_LIMIT);
   assert_string_equal(told.address, name);
   raw_free(&r[0]);
   fixture_end(&fx);
