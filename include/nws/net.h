@@ -29,6 +29,7 @@
 #define NWS_NET_H
 
 #include <nws/listener.h>
+#include <nws/log.h>
 #include <nws/nws.h>
 #include <nws/tls.h>
 
@@ -226,9 +227,17 @@ typedef struct nws_server_options {
   void (*stopped)(nws_server *server, void *user); /**< after
                             nws_server_stop(): all peers are closed, and
                             `server` is freed when this returns */
-  /** Trouble that no callback of the handler tells of; for logs. May be NULL.
+  /** Trouble that no callback of the handler tells of, case by case, for
+   *  programs that act on it: count, block, alarm. May be NULL.
    *  @param user  `user` of these options */
   void (*trouble)(nws_server *server, const nws_trouble *what, void *user);
+  /** The log, for people: see log.h for what gets into it. May be NULL.
+   *  @param text  one line, without an end of line; valid until this returns
+   *  @param user  `user` of these options */
+  void (*log)(nws_server *server, nws_log_level level, const char *text,
+              void *user);
+  nws_log_level log_level; /**< what matters less is not made into lines; 0:
+                                NWS_LOG_INFO */
 } nws_server_options;
 
 /** Listens.

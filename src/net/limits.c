@@ -116,4 +116,5 @@ void nws__limits_turn_away(nws_peer *peer, int error) {
   } else {
     nws__peer_die(peer, error);
   }
+  nws__log_turned(server, error, &peer->address);
 }

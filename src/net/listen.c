@@ -49,6 +49,7 @@ static void look_away(nws_server *server, int error) {
   server->trouble = error;
   server->stats.accept_errors++;
   if (!known) {
+    nws__log_blocked(server, error);
     nws__server_trouble(server, error, NULL, "");
   }
 }
@@ -127,6 +128,7 @@ static void admit(const nws__ear *ear, int fd, const nws__address *from) {
       nws__limits_leave(server, from);
     }
     nws__stats_turned(server, error);
+    nws__log_turned(server, error, from);
     nws__server_trouble(server, error, from, "");
     return;
   }
@@ -158,8 +160,12 @@ static void accept_some(const nws__ear *ear) {
       look_away(server, rc);
       return;
     }
+    int again = server->trouble != 0;
     server->trouble = 0;
     admit(ear, fd, &from);
+    if (again) {
+      nws__log_resumed(server);
+    }
   }
 }
 
@@ -192,6 +198,9 @@ static int take_options(nws_server *server, const nws_server_options *given) {
     return rc;
   }
   rc = nws__limits_take(server);
+  if (rc == NWS_OK) {
+    rc = nws__log_take(server);
+  }
   if (rc != NWS_OK) {
     return rc;
   }
@@ -295,6 +304,7 @@ int nws_server_start(nws_loop *loop, const nws_server_options *options,
   nws__loop_hold(loop);
   if (rc != NWS_OK) { /* some listeners of several: the loop closes them */
     server->options.stopped = NULL;
+    server->options.log = NULL;
     nws_server_stop(server, NWS_CLOSE_GOING_AWAY);
     return rc;
   }
@@ -359,6 +369,7 @@ void nws__server_settle(nws_server *server) {
   if (server->handles > 0) {
     return;
   }
+  nws__log_stopped(server);
   if (server->options.stopped != NULL) {
     server->options.stopped(server, server->options.user);
   }

@@ -267,6 +267,15 @@ struct nws_loop {
 
 /* --- Server --- */
 
+/* Limits that have an error of their own, from NWS_ERROR_PEER_LIMIT on. */
+#define NWS__LIMITS 4
+
+/* A line of the log that must not come too often (log.c). */
+typedef struct nws__repeated {
+  uint64_t at;
+  uint64_t count; /* of what has happened since */
+} nws__repeated;
+
 /* How many peers an address has; 0: the place is free. */
 typedef struct nws__tally {
   uint64_t who;
@@ -316,6 +325,7 @@ struct nws_server {
   uint8_t stopping;
   size_t handles;
   nws_stats stats;
+  nws__repeated repeated[NWS__LIMITS + 1]; /* the last: for lack of memory */
 };
 
 /* loop.c */
@@ -499,6 +509,16 @@ int nws__limits_check(nws_server *server, const nws__address *from,
                       uint64_t now, uint32_t *flag);
 int nws__limits_tells(const nws_server *server);
 void nws__limits_turn_away(nws_peer *peer, int error);
+
+/* log.c */
+int nws__log_take(nws_server *server);
+void nws__log_blocked(nws_server *server, int error);
+void nws__log_resumed(nws_server *server);
+void nws__log_stopped(nws_server *server);
+void nws__log_turned(nws_server *server, int error, const nws__address *from);
+void nws__log_opened(nws_peer *peer);
+void nws__log_given_up(nws_peer *peer, int error);
+void nws__log_ended(nws_peer *peer, int error, const char *detail);
 
 /* route.c */
 int nws__routes_take(nws_server *server);

@@ -365,6 +365,7 @@ void nws__peer_unhold(nws_peer *peer) {
 
 static void tell_end(nws_peer *peer) {
   nws__stats_closed(peer, verdict(peer));
+  nws__log_ended(peer, verdict(peer), nws__tls_detail(peer->tls));
   if ((peer->flags & NWS__TOLD) == 0) {
     nws__server_trouble(peer->server, peer->error, &peer->address,
                         nws__tls_detail(peer->tls));
@@ -440,6 +441,7 @@ static void settle_open(nws_peer *peer, int due) {
   nws__peer_owe(peer);
   if (rc != NWS_OK) {
     nws__stats_given_up(peer, rc);
+    nws__log_given_up(peer, rc);
     nws__peer_write(peer);
     nws__peer_die(peer, rc);
   } else if (peer->state == NWS__OPEN && nws_conn_finished(&peer->conn)) {
@@ -465,6 +467,7 @@ static void settle_closing(nws_peer *peer, int due) {
   int rc = nws__silence_judge(peer, due);
   if (rc != NWS_OK) {
     nws__stats_given_up(peer, rc);
+    nws__log_given_up(peer, rc);
     nws__peer_die(peer, rc);
   }
 }
@@ -504,6 +507,7 @@ void nws__peer_leave(nws_peer *peer) {
 static void open_now(nws_peer *peer) {
   peer->flags &= ~(uint32_t)NWS__OPEN_DUE;
   peer->flags |= NWS__OPENED | NWS__TOLD;
+  nws__log_opened(peer);
   if (peer->setup->handler.open != NULL) {
     peer->setup->handler.open(peer);
   }
