@@ -18,7 +18,17 @@ SKIPPED = {".git", ".cache", "build", "node_modules", "__pycache__"}
 CORE_FOLDERS = ["src/codec", "src/proto"]
 
 # The headers of the layers above the core; all others are the core's.
-NET_HEADERS = {"hub.h", "listener.h", "log.h", "net.h", "remote.h", "stats.h", "sync.h", "tls.h"}
+NET_HEADERS = {
+    "forwarded.h",
+    "hub.h",
+    "listener.h",
+    "log.h",
+    "net.h",
+    "remote.h",
+    "stats.h",
+    "sync.h",
+    "tls.h",
+}
 DEFLATE_HEADERS = {"deflate.h"}
 ABOVE_CORE = NET_HEADERS | DEFLATE_HEADERS
 
