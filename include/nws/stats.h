@@ -83,7 +83,7 @@ typedef struct nws_stats {
   uint64_t closed_error; /**< it was not */
   uint64_t silent;       /**< of all closed, given up since no pong came */
   uint64_t slow;         /**< of all closed, given up since they took nothing of
-                              what they were sent */
+                              what they were sent, or by a hub */
 
   /* What was said. How much of it is payload stands in the histograms. */
   uint64_t bytes_in;     /**< received: all of HTTP and of frames, refused

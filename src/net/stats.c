@@ -135,6 +135,7 @@ void nws__stats_closed(nws_peer *peer, int error) {
   }
   nws_stats *stats = &peer->server->stats;
   stats->open--;
+  stats->slow += error == NWS_ERROR_QUEUE; /* a hub's doing */
   if (error == NWS_OK) {
     stats->closed_clean++;
   } else {

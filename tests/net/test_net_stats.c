@@ -1,6 +1,7 @@
 /* test_net_stats.c - what a server counts is what has happened, one for one,
  * and Prometheus can read it.
  */
+#include "../../src/net/net_internal.h"
 #include "net_fixture.h"
 #include <nws/stats.h>
 
@@ -217,6 +218,41 @@ static void test_traffic(void **state) {
   assert_int_equal(s.closed_clean, 1);
   assert_int_equal(s.queued, 0);
   assert_sums(&s);
+  fixture_end(&fx);
+}
+
+/* What is prepared for many counts for each. */
+static void test_prepared(void **state) {
+  enum { LENS = 5 };
+  static const size_t lens[LENS] = {0, 125, 126, 65535, 65536};
+  static uint8_t data[65536];
+  nws_loop *loop;
+  fixture fx;
+  raw r;
+  uint64_t sum = 0;
+  (void)state;
+  fixture_init(&fx);
+  fixture_serve(&fx);
+  raw_open(&fx, &r);
+  loop = fx.loop;
+  for (int i = 0; i < LENS; i++) {
+    nws_prepared *message;
+    sum += lens[i];
+    assert_int_equal(nws_prepared_make(&loop->allocator, NWS_OPCODE_BINARY,
+                                       data, lens[i], &message),
+                     NWS_OK);
+    assert_int_equal(nws_peer_send_prepared(fx.s.peer, message), NWS_OK);
+    nws_prepared_drop(message);
+    nws_stats s = stats_of(&fx);
+    assert_int_equal(s.messages_out, i + 1);
+    assert_int_equal(s.frames_out, i + 1);
+    assert_int_equal(s.message_out.sum, sum);
+    assert_int_equal(s.queued, nws_peer_queued(fx.s.peer));
+  }
+  raw_until(&fx, &r, r.len == sum + 2 + 2 + 4 + 4 + 10);
+  assert_int_equal(stats_of(&fx).queued, 0);
+  raw_free(&r);
+  step_until(&fx, fx.s.closes == 1);
   fixture_end(&fx);
 }
 
@@ -485,9 +521,10 @@ int main(void) {
       cmocka_unit_test(test_failures),     cmocka_unit_test(test_stopping),
       cmocka_unit_test(test_proxy_header), cmocka_unit_test(test_turned_away),
       cmocka_unit_test(test_traffic),      cmocka_unit_test(test_pieces),
-      cmocka_unit_test(test_queues),       cmocka_unit_test(test_silent),
-      cmocka_unit_test(test_many),         cmocka_unit_test(test_add),
-      cmocka_unit_test(test_text),         cmocka_unit_test(test_text_room),
+      cmocka_unit_test(test_prepared),     cmocka_unit_test(test_queues),
+      cmocka_unit_test(test_silent),       cmocka_unit_test(test_many),
+      cmocka_unit_test(test_add),          cmocka_unit_test(test_text),
+      cmocka_unit_test(test_text_room),
   };
   return run_without_leaks(tests);
 }
