@@ -23,6 +23,7 @@ HARNESSES = {
     "codec": ("frames", 400),
     "conn": ("frames", 300),
     "decode": ("frames", 600),
+    "forwarded": ("forwarded", 200),
     "http": ("heads", 700),
     "inflate": ("deflate", 400),
     "model": ("frames", 200),
