@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import unittest
 import urllib.request
+import warnings
 from cli_certs import Cert, pin_of
 from cli_support import (
     LIMIT, FakeServer, Server, Wire, close_payload, free_port, main, run,
@@ -41,6 +42,16 @@ def server_context(cert, **more):
     context.set_alpn_protocols(["http/1.1"])
     for name, value in more.items():
         setattr(context, name, value)
+    return context
+
+
+def aged(context):
+    """Speaks TLS 1.1 at most, by all means."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
     return context
 
 
@@ -113,6 +124,12 @@ class Client(Base):
         fake = self.serve(good, maximum_version=ssl.TLSVersion.TLSv1_2)
         self.passes(self.connect("--ca", root.alone, fake.url))
         self.assertEqual(fake.join()[1], "TLSv1.2")
+
+    def test_old_versions(self):
+        fake = TlsServer(self, echo_once, aged(server_context(good)))
+        self.fails(self.connect("--ca", root.alone, fake.url), "protocol version")
+        with self.assertRaises(ssl.SSLError):
+            fake.join()
 
     def test_trust_of_the_system(self):
         fake = self.serve(good)
@@ -450,6 +467,12 @@ class Serve(Base):
                 wire.send(8, close_payload(1000))
                 self.assertEqual(wire.recv()[0], 8)
                 self.assertTrue(wire.at_end())
+
+    def test_old_clients(self):
+        server = Server(self, "--cert", str(good.file))
+        with self.assertRaisesRegex(ssl.SSLError, "PROTOCOL_VERSION"):
+            dial_tls(self, server.port, aged(trusting(root)))
+        self.says(dial_tls(self, server.port, trusting(root)))
 
     def test_client_certificates(self):
         server = Server(

@@ -494,6 +494,37 @@ static void window_of_256(void **unused) {
   dfl_free(&block);
 }
 
+/* Without a limit a match may go back 32,768 bytes, which is as far as DEFLATE
+ * can say, also across messages and whatever the pieces. */
+static void window_of_32768(void **unused) {
+  enum { LEN = 32768 };
+  static const size_t scratches[] = {64, 4096, 2 * LEN};
+  dfl_bytes stream = {0}, want = {0}, block = {0};
+  nws_deflate deflate;
+  uint32_t seed = 10;
+  (void)unused;
+  dfl_add_hex(&block, "000080ff7f"); /* stored */
+  dfl_add_kind(&block, DFL_JSON, LEN, &seed);
+  dfl_add_hex(&block, "00");
+  dfl_add_frame(&stream, TEXT, block.data, block.len, 1);
+  add_wanted(&want, block.data + 5, LEN);
+  /* A match of 3: length code 257, distance code 29 and its 13 extra bits. */
+  add_frame(&stream, TEXT, "02deff0f00");
+  add_wanted(&want, block.data + 5, 3);
+  dfl_init(&deflate, NULL);
+  for (size_t i = 0; i < sizeof(scratches) / sizeof(scratches[0]); i++) {
+    for (size_t cut = 0; cut <= 20; cut++) {
+      run(&deflate, &both, &stream, stream.len - cut, 0, scratches[i], &want,
+          fine);
+    }
+    run(&deflate, &both, &stream, 0, 1000, scratches[i], &want, fine);
+  }
+  nws_deflate_free(&deflate);
+  dfl_free(&stream);
+  dfl_free(&want);
+  dfl_free(&block);
+}
+
 /* --- Limits --- */
 
 /* A message of `len` zeros, compressed as well as can be. */
@@ -753,6 +784,7 @@ int main(void) {
       cmocka_unit_test(text_that_is_none),
       cmocka_unit_test(text_in_pieces),
       cmocka_unit_test(window_of_256),
+      cmocka_unit_test(window_of_32768),
       cmocka_unit_test(bomb_meets_the_limit),
       cmocka_unit_test(bomb_in_a_message),
       cmocka_unit_test(bomb_within_the_limit),

@@ -2,6 +2,7 @@
  * none at all.
  */
 #include "net_fixture.h"
+#include <nws/mask.h>
 
 /* --- A raw server --- */
 
@@ -475,6 +476,63 @@ static void test_masks(void **state) {
   stage_end(&st);
 }
 
+/* RFC 6455 4.1: behind the request nothing is sent until the answer is there.
+ */
+static void test_waits_for_the_answer(void **state) {
+  char text[512];
+  stage st;
+  (void)state;
+  stage_init(&st);
+  stage_connect(&st);
+  nws_peer *peer = st.fx.c.peer;
+  assert_non_null(peer);
+  assert_int_equal(nws_peer_send(peer, NWS_OPCODE_TEXT, "early", 5),
+                   NWS_ERROR_STATE);
+  assert_int_equal(nws_peer_send(peer, NWS_OPCODE_PING, NULL, 0),
+                   NWS_ERROR_STATE);
+  size_t len = put_101(&st, text, sizeof(text));
+  raw_send(&st.fx, &st.r, text, len - 1);
+  step_for(&st.fx, 20);
+  assert_int_equal(nws_peer_send(peer, NWS_OPCODE_TEXT, "early", 5),
+                   NWS_ERROR_STATE);
+  raw_send(&st.fx, &st.r, text + len - 1, 1);
+  step_until(&st.fx, st.fx.c.opens == 1);
+  assert_int_equal(nws_peer_send(peer, NWS_OPCODE_TEXT, "now", 3), NWS_OK);
+  raw_until(&st.fx, &st.r, st.r.len >= raw_head(&st.r) + 9);
+  assert_int_equal(st.r.len, raw_head(&st.r) + 9);
+  assert_int_equal(st.r.data[raw_head(&st.r)], 0x81);
+  raw_reset(&st.r);
+  step_until(&st.fx, st.fx.c.closes == 1);
+  stage_end(&st);
+}
+
+/* RFC 6455 10.3: once a frame is under way its payload stays as it was. */
+static void test_payload_is_copied(void **state) {
+  enum { LEN = 16000 * 1024, HEADER = 14 };
+  char text[512];
+  stage st;
+  (void)state;
+  stage_init(&st);
+  stage_connect(&st);
+  raw_send(&st.fx, &st.r, text, put_101(&st, text, sizeof(text)));
+  step_until(&st.fx, st.fx.c.opens == 1);
+  st.r.len = 0;
+  uint8_t *data = calloc(1, LEN);
+  assert_int_equal(nws_peer_send(st.fx.c.peer, NWS_OPCODE_BINARY, data, LEN),
+                   NWS_OK);
+  step(&st.fx);
+  assert_true(nws_peer_queued(st.fx.c.peer) > 0); /* the rest is yet to leave */
+  memset(data, 'x', LEN);
+  raw_until(&st.fx, &st.r, st.r.len == HEADER + LEN);
+  nws_mask(data, st.r.data + HEADER, LEN, st.r.data + HEADER - 4, 0);
+  for (size_t i = 0; i < LEN; i++)
+    assert_int_equal(data[i], 0);
+  free(data);
+  raw_reset(&st.r);
+  step_until(&st.fx, st.fx.c.closes == 1);
+  stage_end(&st);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_split),
@@ -492,6 +550,8 @@ int main(void) {
       cmocka_unit_test(test_port_in_use),
       cmocka_unit_test(test_dual_stack),
       cmocka_unit_test(test_masks),
+      cmocka_unit_test(test_waits_for_the_answer),
+      cmocka_unit_test(test_payload_is_copied),
   };
   return run_without_leaks(tests);
 }
