@@ -74,6 +74,22 @@ int nws__cli_read_number(const char *text, uint64_t max, uint64_t *number);
  * gone (which is no fault), or -1 after complaining of another failure. */
 int nws__cli_flush(void);
 
+/* Colours, for terminals only: where NO_COLOR is not set and TERM is not dumb.
+ * NONE ends one. */
+enum cli_colour { CLI_COLOUR_NONE, CLI_COLOUR_TEXT, CLI_COLOUR_NOTICE };
+void nws__cli_colour(FILE *out, enum cli_colour colour);
+
+/* --- cli_secret.c --- */
+
+#define CLI_SECRET_MAX 4096
+#define CLI_AUTH_MAX 6000
+
+/* Makes the value of Authorization, Basic or Bearer, of an option's: the secret
+ * itself, @FILE, or $NAME of the environment. Returns CLI_EXIT_OK, or
+ * CLI_EXIT_USAGE after complaining in the name of `command`. */
+int nws__cli_authorize(const char *command, int basic, const char *arg,
+                       char out[CLI_AUTH_MAX]);
+
 /* --- cli_address.c --- */
 
 /* The room for an address that is listened on. */
@@ -119,7 +135,8 @@ void nws__cli_deflate_free(cli_deflate *deflate);
 
 /* --- cli_tls.c --- */
 
-/* Options of TLS that have no letter; out of the way of the commands' own. */
+/* Options of TLS, and a client's, that have no letter; out of the way of the
+ * commands' own. */
 enum cli_tls_option {
   CLI_TLS_INSECURE = 'k',
   CLI_TLS_CA = 512,
@@ -127,7 +144,9 @@ enum cli_tls_option {
   CLI_TLS_KEY,
   CLI_TLS_PIN,
   CLI_TLS_SELF_SIGNED,
-  CLI_TLS_CLIENT_CA
+  CLI_TLS_CLIENT_CA,
+  CLI_AUTH,
+  CLI_BEARER
 };
 
 /* The options of TLS and what comes of them. Zero is none. */
@@ -309,6 +328,8 @@ typedef struct cli_client {
   cli_tls tls;
   nws_header headers[CLI_MAX_HEADERS];
   nws_str subprotocols[CLI_MAX_SUBPROTOCOLS];
+  char auth[CLI_AUTH_MAX]; /* a header's value, or "" */
+  uint32_t timeout_ms;     /* as given; 0: not, or none */
   uv_loop_t uv;
   uv_signal_t signals[2];
   nws_loop *loop;
@@ -330,6 +351,8 @@ typedef struct cli_client {
       {"subprotocol", required_argument, NULL, 's'},                           \
       {"origin", required_argument, NULL, 'o'},                                \
       {"timeout", required_argument, NULL, 't'},                               \
+      {"auth", required_argument, NULL, CLI_AUTH},                             \
+      {"bearer", required_argument, NULL, CLI_BEARER},                         \
       {"ca", required_argument, NULL, CLI_TLS_CA},                             \
       {"cert", required_argument, NULL, CLI_TLS_CERT},                         \
       {"key", required_argument, NULL, CLI_TLS_KEY},                           \

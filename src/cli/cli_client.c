@@ -108,6 +108,25 @@ static int add_header(cli_client *client, const char *arg) {
   return judge_header(client, header.name);
 }
 
+static int add_auth(cli_client *client, int basic, const char *arg) {
+  static const char name[] = "Authorization";
+  for (size_t i = 0; i < client->offer.header_count; i++) {
+    if (nws_str_equal_nocase(client->headers[i].name, nws_str_of(name))) {
+      return nws__cli_misuse(client->command, "one Authorization only");
+    }
+  }
+  if (client->offer.header_count == CLI_MAX_HEADERS) {
+    return nws__cli_misuse(client->command, "more than %d headers",
+                           CLI_MAX_HEADERS);
+  }
+  int code = nws__cli_authorize(client->command, basic, arg, client->auth);
+  if (code == CLI_EXIT_OK) {
+    client->headers[client->offer.header_count++] =
+        (nws_header){nws_str_of(name), nws_str_of(client->auth)};
+  }
+  return code;
+}
+
 static int add_subprotocol(cli_client *client, const char *arg) {
   nws_str name = nws_str_of(arg);
   if (!nws_http_token_valid(name)) {
@@ -151,6 +170,7 @@ static int set_timeout(cli_client *client, const char *arg) {
     return nws__cli_misuse(client->command,
                            "'%s' is no number of seconds, such as 2.5", arg);
   }
+  client->timeout_ms = ms;
   client->options.limits.handshake_timeout_ms = ms ? ms : UINT32_MAX;
   client->conn.close_timeout_ms = ms ? ms : UINT32_MAX;
   return CLI_EXIT_OK;
@@ -169,6 +189,9 @@ int nws__cli_client_option(cli_client *client, int option, const char *arg) {
     return set_origin(client, arg);
   case 't':
     return set_timeout(client, arg);
+  case CLI_AUTH:
+  case CLI_BEARER:
+    return add_auth(client, option == CLI_AUTH, arg);
   default:
     return nws__cli_tls_option(&client->tls, option, arg);
   }
@@ -200,7 +223,7 @@ static int take_url(cli_client *client, const char *url) {
   if (client->uri.userinfo.ptr) {
     return nws__cli_misuse(client->command,
                            "a user in the URL is not sent; write "
-                           "-H 'Authorization: Basic ...' instead");
+                           "--auth USER:PASSWORD instead");
   }
   client->options.url = url;
   int code = nws__cli_tls_check_client(&client->tls, client->command,

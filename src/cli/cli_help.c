@@ -24,6 +24,9 @@ typedef struct topic {
   "  -s, --subprotocol NAME     offer a subprotocol; the first is liked "      \
   "best\n"                                                                     \
   "  -o, --origin ORIGIN        send Origin, as browsers do\n"                 \
+  "      --auth USER:PASSWORD   send it (Basic); --bearer TOKEN likewise. "    \
+  "Both\n"                                                                     \
+  "      --bearer TOKEN         take @FILE and '$VARIABLE' too\n"              \
   "  -t, --timeout SECONDS      most time for connecting, and for closing;\n"  \
   "                             10 and 5 otherwise, 0 is none\n"               \
   "      --ca FILE              wss: whom to trust instead of those whom "     \
@@ -119,6 +122,22 @@ static const topic topics[] = {
      "                             come as they are (to a terminal: in hex)\n"
      "      --raw                  the same, sending what each read gives\n"
      "                             instead of lines\n"
+     "      --null                 messages end with a zero byte, both ways\n"
+     "      --length-prefixed      four bytes before each message have its "
+     "length,\n"
+     "                             high byte first, both ways\n"
+     "      --json-lines           print {\"type\":\"text\",\"data\":\"...\"} "
+     "or\n"
+     "                             {\"type\":\"binary\",\"base64\":\"...\"}, "
+     "and "
+     "control\n"
+     "                             frames with -v\n"
+     "  -m, --message MESSAGE      send this and do not read the input; "
+     "repeatable\n"
+     "  -c, --expect N             close after N messages; with -t, exit with "
+     "5 "
+     "when\n"
+     "                             one takes longer\n"
      "  -n, --stay                 stay when the input ends, until the peer\n"
      "                             closes\n"
      "  -w, --wait SECONDS         stay so long when the input ends; not "
@@ -147,11 +166,12 @@ static const topic topics[] = {
      "Examples\n"
      "  nws connect ws://127.0.0.1:8080/\n"
      "  echo hello | nws connect ws://127.0.0.1:8080/\n"
-     "  nws connect -H 'Authorization: Bearer abc' -s chat ws://[::1]:9000/a\n"
+     "  nws connect -m hello -c 1 -t 2 ws://127.0.0.1:8080/\n"
+     "  nws connect --bearer '$TOKEN' -s chat ws://[::1]:9000/a\n"
      "  nws connect --stay wss://example.org/feed </dev/null "
      ">feed.txt\n" EXIT_CODES("closed with 1000, 1001 or no code, or as we "
                               "asked") EXIT_CLIENT
-     "  5  connection lost, or the peer broke a rule\n"},
+     "  5  connection lost, a rule broken, or fewer messages than expected\n"},
     {"ping",
      "nws ping [options] URL - measure round trips with WebSocket pings\n"
      "\n"

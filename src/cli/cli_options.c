@@ -11,13 +11,25 @@
 #include <unistd.h>
 #include "cli.h"
 
+void nws__cli_colour(FILE *out, enum cli_colour colour) {
+  static const char *const codes[] = {"\x1b[0m", "\x1b[36m", "\x1b[33m"};
+  const char *plain = getenv("NO_COLOR");
+  const char *term = getenv("TERM");
+  if (isatty(fileno(out)) && !(plain && *plain) && term && *term &&
+      strcmp(term, "dumb") != 0) {
+    fputs(codes[colour], out);
+  }
+}
+
 void nws__cli_say(const char *format, ...) {
   va_list args;
   fflush(stdout);
+  nws__cli_colour(stderr, CLI_COLOUR_NOTICE);
   fputs("nws: ", stderr);
   va_start(args, format);
   vfprintf(stderr, format, args);
   va_end(args);
+  nws__cli_colour(stderr, CLI_COLOUR_NONE);
   fputc('\n', stderr);
 }
 

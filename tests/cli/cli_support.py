@@ -16,6 +16,7 @@ import sys
 import threading
 import unittest
 
+os.environ["NO_COLOR"] = "1"  # whoever tests colours, lets them be
 LIMIT = 20  # seconds that anything at all may take
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 NWS = sys.argv.pop(1) if len(sys.argv) > 1 else "nws"

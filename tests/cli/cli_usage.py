@@ -61,7 +61,7 @@ class Usage(unittest.TestCase):
             "header": "H", "subprotocol": "s", "origin": "o", "timeout": "t",
             "verbose": "v", "insecure": "k",
         }  # fmt: skip
-        long = ("ca", "cert", "key", "pin")
+        long = ("ca", "cert", "key", "pin", "auth", "bearer")
         for command, section in sections.items():
             documented = set(re.findall(r"^\.It .*?Fl -([a-z-]+)", section, re.M))
             if command == "ping":
@@ -112,8 +112,8 @@ class Usage(unittest.TestCase):
             (("connect", "a:80"), "must begin with ws://"),
             (("connect", "http://a/"), "write ws:// instead"),
             (("connect", "HTTPS://a/"), "write wss:// instead"),
-            (("connect", "ws://u:pw@a/"), "-H 'Authorization: Basic"),
-            (("ping", "ws://u@a/"), "-H 'Authorization: Basic"),
+            (("connect", "ws://u:pw@a/"), "--auth USER:PASSWORD"),
+            (("ping", "ws://u@a/"), "--auth USER:PASSWORD"),
             (("connect", "ws://a:99999/"), "character"),
             (("connect", "ws://a/", "ws://b/"), "'ws://b/'"),
             (("connect", "--close", "1005", "ws://a/"), "--close"),
@@ -127,6 +127,14 @@ class Usage(unittest.TestCase):
             (("connect", "-o", "a b"), "--origin"),
             (("connect", "-s", "a", "-s", "b", "-s", "a"), "'a' is offered twice"),
             (("connect", "-n", "-w", "3", "ws://a/"), "--stay and --wait exclude"),
+            (("connect", "-c", "0"), "'0' is no count"),
+            (("connect", "-c", "1", "-n", "ws://a/"), "excludes --stay"),
+            (("connect", "--null", "--raw"), "exclude each other"),
+            (("connect", "--auth", "anna"), "USER:PASSWORD"),
+            (("connect", "--bearer", ""), "empty"),
+            (("connect", "--bearer", "@/nowhere"), "cannot read the file"),
+            (("connect", "--bearer", "$NWS_NO_SUCH"), "'NWS_NO_SUCH'"),
+            (("connect", "--bearer", "a", "--auth", "a:b"), "one Authorization"),
             (("ping", "-W", "nan"), "'nan'"),
             (("ping", "-c", "0", "ws://a/"), "'0' is no count"),
             (("ping", "-i", "0.001", "ws://a/"), "'0.001'"),
