@@ -60,4 +60,90 @@ void nws__cli_split_free(cli_split *split);
 size_t nws__cli_join(unsigned framing, size_t len, uint8_t before[4],
                      const char **behind);
 
+/* --- cli_bridge.c: a WebSocket and a stream of libuv's --- */
+
+typedef struct cli_bridge cli_bridge;
+
+/* Sends what comes from a stream, and writes what is received to another, or
+ * the same. Either side is read only as fast as the other takes it, so that a
+ * bounded number of bytes waits. Zero it. */
+struct cli_bridge {
+  /* To be set. */
+  nws_peer *peer; /* NULL once it is gone: what comes is dropped */
+  uv_stream_t *from;
+  uv_stream_t *to;
+  cli_split split;
+  /* Once: nothing more will be sent, as the stream has ended (NWS_OK) or broken
+   * (UV_...), or nws_peer_send() has failed. Not after `peer` is NULL. */
+  void (*sent)(cli_bridge *bridge, int error);
+
+  uint8_t *chunk;
+  int reading;
+  int end;    /* 1, or the error with which the stream has broken */
+  int over;   /* `sent` has been called */
+  int paused; /* the peer is */
+  uv_shutdown_t shutdown;
+  int shut;
+};
+
+/* Starts to read. Returns NWS_OK, NWS_ERROR_MEMORY or UV_.... */
+int nws__cli_bridge_start(cli_bridge *bridge);
+
+/* To be called by `drain`. */
+void nws__cli_bridge_drain(cli_bridge *bridge);
+
+/* Writes a message, framed, or bytes as they are. What cannot be written any
+ * more is dropped. */
+void nws__cli_bridge_message(cli_bridge *bridge, const uint8_t *data,
+                             size_t len);
+void nws__cli_bridge_bytes(cli_bridge *bridge, const uint8_t *data, size_t len);
+
+/* Ends `to` when all has been written, once; `done` may then close it. */
+void nws__cli_bridge_shut(cli_bridge *bridge, uv_shutdown_cb done);
+
+/* To be called when the peer is closed. */
+void nws__cli_bridge_part(cli_bridge *bridge);
+
+/* Frees what it has, after its streams are closed. */
+void nws__cli_bridge_free(cli_bridge *bridge);
+
+/* --- cli_child.c: a process and a WebSocket --- */
+
+typedef struct cli_child cli_child;
+
+/* What is printed becomes messages, and messages become its input. It has a
+ * process group of its own, so that signals get to all that it has started.
+ * Zero it. */
+struct cli_child {
+  cli_bridge bridge; /* set its `split`, and its `peer` */
+  void *user;
+  /* It has ended, and all that it printed is sent; or nothing more can be sent,
+   * for which there is an error. Not after its peer is gone. */
+  void (*ended)(cli_child *child, int error);
+  void (*gone)(cli_child *child); /* the last that is heard of it */
+
+  uv_process_t process;
+  uv_pipe_t in;
+  uv_pipe_t out;
+  uv_timer_t timer;
+  unsigned handles; /* that are not closed yet */
+  int spawned;
+  int running;
+  int all_sent;
+  int ending; /* how often it was told to end by us */
+  int status; /* as shells count: 128 and the number of a signal */
+};
+
+/* Starts a command, given to the shell. Returns NWS_OK or UV_...: then it is
+ * only to be waited for `gone`. `environment` NULL is ours. */
+int nws__cli_child_start(cli_child *child, uv_loop_t *uv, const char *command,
+                         char **environment);
+
+/* The peer is closed: ends the input; what does not end by itself is sent
+ * SIGTERM after a second, and SIGKILL five seconds later. `gone` follows. */
+void nws__cli_child_part(cli_child *child);
+
+/* Sends a signal to it and all that it has started. */
+void nws__cli_child_signal(cli_child *child, int number);
+
 #endif

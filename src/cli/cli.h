@@ -335,6 +335,8 @@ typedef struct cli_client {
   nws_loop *loop;
   nws_peer *peer;
   void (*interrupted)(struct cli_client *client); /* the first time */
+  /* Instead of all that is done otherwise at SIGINT and SIGTERM; may be NULL */
+  void (*signalled)(struct cli_client *client, int number);
   int verbose;
   int typing;     /* somebody may be in the middle of a line on the screen */
   int open;       /* the connection has been opened */

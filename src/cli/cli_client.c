@@ -475,8 +475,11 @@ void nws__cli_client_closed(cli_client *client, const nws_closed *how) {
 static void on_signal(uv_signal_t *handle, int number) {
   cli_client *client = handle->data;
   const int tty = isatty(STDERR_FILENO);
-  (void)number;
   client->interrupts++;
+  if (client->signalled) {
+    client->signalled(client, number);
+    return;
+  }
   if (tty) {
     fputc('\n', stderr); /* behind the ^C that the terminal shows */
   }

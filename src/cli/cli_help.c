@@ -45,8 +45,8 @@ typedef struct topic {
 static const topic topics[] = {
     {NULL, "nws - WebSockets at the terminal\n"
            "\n"
-           "  nws serve [options]            an echo server, with a page to "
-           "try it\n"
+           "  nws serve [options]            a server: echo, or a process "
+           "each\n"
            "  nws connect [options] URL      standard input and output over a "
            "WebSocket\n"
            "  nws ping [options] URL         measure round trips\n"
@@ -67,14 +67,23 @@ static const topic topics[] = {
      "  5  connection lost, rule broken, bytes missing, ping "
      "unanswered\n"},
     {"serve",
-     "nws serve [options] - an echo server, with a page to try it at /\n"
+     "nws serve [options] - a server: an echo, with a page to try it at /, or "
+     "more\n"
      "\n"
      "  -l, --listen ADDRESS[:PORT] where to listen; 127.0.0.1:8080 "
      "otherwise;\n"
      "                              0.0.0.0 or [::] for all addresses\n"
      "  -p, --port PORT             only the port; 0 takes any free one\n"
-     "      --echo                  answer each message with itself: always "
-     "on\n"
+     "      --echo                  answer each message with itself, as "
+     "otherwise\n"
+     "      --exec COMMAND          a process for each connection: what it "
+     "prints\n"
+     "                              becomes messages, and messages its input\n"
+     "      --max-processes N       so many at once; 100 otherwise\n"
+     "      --binary                --exec: send binary messages\n"
+     "      --null                  --exec: messages end with a zero byte\n"
+     "      --length-prefixed       --exec: four bytes before each have its "
+     "length\n"
      "  -o, --origin WHICH          whose pages may connect: same-host (as\n"
      "                              otherwise), any, or a list such as\n"
      "                              https://example.org,http://localhost:3000\n"
@@ -109,6 +118,7 @@ static const topic topics[] = {
      "  nws serve\n"
      "  nws serve --listen 0.0.0.0:9000 --origin any -v\n"
      "  nws serve --deflate=no-takeover,bits=12\n"
+     "  nws serve --exec 'sed -u s/a/b/'\n"
      "  nws serve --self-signed\n"
      "  nws serve --port 0 --subprotocol chat\n" EXIT_CODES(
          "stopped by Ctrl-C or SIGTERM") EXIT_1 "  2  cannot listen\n"},
@@ -132,6 +142,9 @@ static const topic topics[] = {
      "and "
      "control\n"
      "                             frames with -v\n"
+     "      --exec COMMAND         a process instead of standard input and "
+     "output;\n"
+     "                             its status tells how to close and exit\n"
      "  -m, --message MESSAGE      send this and do not read the input; "
      "repeatable\n"
      "  -c, --expect N             close after N messages; with -t, exit with "
@@ -167,11 +180,13 @@ static const topic topics[] = {
      "  nws connect ws://127.0.0.1:8080/\n"
      "  echo hello | nws connect ws://127.0.0.1:8080/\n"
      "  nws connect -m hello -c 1 -t 2 ws://127.0.0.1:8080/\n"
+     "  nws connect --exec 'grep --line-buffered error' ws://[::1]:9000/log\n"
      "  nws connect --bearer '$TOKEN' -s chat ws://[::1]:9000/a\n"
      "  nws connect --stay wss://example.org/feed </dev/null "
      ">feed.txt\n" EXIT_CODES("closed with 1000, 1001 or no code, or as we "
                               "asked") EXIT_CLIENT
-     "  5  connection lost, a rule broken, or fewer messages than expected\n"},
+     "  5  connection lost, a rule broken, or fewer messages than expected\n"
+     "With --exec: otherwise as the command, 128 and the number of a signal\n"},
     {"ping",
      "nws ping [options] URL - measure round trips with WebSocket pings\n"
      "\n"

@@ -19,7 +19,8 @@ enum {
   OPTION_MAX_MESSAGE,
   OPTION_NULL,
   OPTION_LENGTH,
-  OPTION_JSON
+  OPTION_JSON,
+  OPTION_EXEC
 };
 
 /* --- Ending --- */
@@ -135,6 +136,9 @@ static void set_handlers(connection *c) {
   c->client.options.limits.max_queue = MAX_QUEUE;
   /* Answers to what we sent last come behind our close. */
   c->client.conn.deliver_in_closing = 1;
+  if (c->command) {
+    nws__connect_exec(c);
+  }
 }
 
 /* --- Options --- */
@@ -241,6 +245,9 @@ static int take_own(connection *c, int option, const char *arg) {
   case OPTION_JSON:
     c->json = 1;
     return CLI_EXIT_OK;
+  case OPTION_EXEC:
+    c->command = arg;
+    return CLI_EXIT_OK;
   case 'm':
     return add_message(c, arg);
   case 'c':
@@ -291,9 +298,29 @@ static int run(connection *c) {
   uv_prepare_start(&c->flusher, on_prepare);
   uv_unref((uv_handle_t *)&c->flusher);
   rc = nws__cli_client_run(&c->client);
+  if (c->command) {
+    rc = nws__connect_exec_end(c, rc);
+  }
   nws__cli_split_free(&c->split);
   nws__cli_deflate_free(&c->deflate);
   return rc;
+}
+
+static int check_options(const connection *c, const char *command) {
+  if (c->expect && (c->stay || c->wait)) {
+    return nws__cli_misuse(command, "--expect says when to close; it excludes "
+                                    "--stay and --wait");
+  }
+  if (c->command &&
+      (c->expect || c->stay || c->wait || c->json || c->message_count)) {
+    return nws__cli_misuse(command, "--exec excludes --message, --expect, "
+                                    "--json-lines, --stay and --wait");
+  }
+  if (c->stay && c->wait) {
+    return nws__cli_misuse(command,
+                           "--stay and --wait exclude each other; give one");
+  }
+  return CLI_EXIT_OK;
 }
 
 int nws__cli_connect(int argc, char **argv) {
@@ -304,6 +331,7 @@ int nws__cli_connect(int argc, char **argv) {
       {"null", no_argument, NULL, OPTION_NULL},
       {"length-prefixed", no_argument, NULL, OPTION_LENGTH},
       {"json-lines", no_argument, NULL, OPTION_JSON},
+      {"exec", required_argument, NULL, OPTION_EXEC},
       {"message", required_argument, NULL, 'm'},
       {"expect", required_argument, NULL, 'c'},
       {"stay", no_argument, NULL, 'n'},
@@ -325,16 +353,8 @@ int nws__cli_connect(int argc, char **argv) {
   if (code != CLI_GO_ON) {
     return code;
   }
-  c->client.typing =
-      !c->message_count && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
-  if (c->expect && (c->stay || c->wait)) {
-    return nws__cli_misuse(argv[0],
-                           "--expect says when to close; it excludes --stay "
-                           "and --wait");
-  }
-  if (c->stay && c->wait) {
-    return nws__cli_misuse(argv[0],
-                           "--stay and --wait exclude each other; give one");
-  }
-  return run(c);
+  c->client.typing = !c->message_count && !c->command && isatty(STDIN_FILENO) &&
+                     isatty(STDERR_FILENO);
+  code = check_options(c, argv[0]);
+  return code == CLI_EXIT_OK ? run(c) : code;
 }

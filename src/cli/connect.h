@@ -32,6 +32,9 @@ typedef struct connection {
   uv_fs_t read;
   uv_timer_t timer; /* for the wait, and for expected messages */
   uv_prepare_t flusher;
+  const char *command; /* instead of standard input and output */
+  cli_child child;
+  int child_known; /* its handles are open */
 } connection;
 
 /* --- cmd_connect.c --- */
@@ -57,5 +60,14 @@ void nws__connect_flush(connection *c);
 void nws__connect_print(connection *c, unsigned opcode, const uint8_t *data,
                         size_t len);
 void nws__connect_print_control(connection *c, const nws_event *event);
+
+/* --- connect_exec.c --- */
+
+/* Sets the handlers for a command. */
+void nws__connect_exec(connection *c);
+
+/* Waits for the command's end. Returns what to exit with, if all else would be
+ * `code`. */
+int nws__connect_exec_end(connection *c, int code);
 
 #endif
