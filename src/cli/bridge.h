@@ -76,6 +76,8 @@ struct cli_bridge {
   /* Once: nothing more will be sent, as the stream has ended (NWS_OK) or broken
    * (UV_...), or nws_peer_send() has failed. Not after `peer` is NULL. */
   void (*sent)(cli_bridge *bridge, int error);
+  /* The stream has ended, when `peer` is NULL already; may be NULL. */
+  void (*last_read)(cli_bridge *bridge);
 
   uint8_t *chunk;
   int reading;
@@ -145,5 +147,61 @@ void nws__cli_child_part(cli_child *child);
 
 /* Sends a signal to it and all that it has started. */
 void nws__cli_child_signal(cli_child *child, int number);
+
+/* --- cli_cable.c: a stream socket and a WebSocket --- */
+
+/* Where to connect to. */
+typedef struct cli_target {
+  const char *path; /* of a Unix socket, or NULL */
+  char host[256];
+  char port[8];
+} cli_target;
+
+/* Reads HOST:PORT, [ADDRESS]:PORT or unix:PATH. Returns 1 when it could. */
+int nws__cli_read_target(const char *text, cli_target *target);
+
+typedef struct cli_cable cli_cable;
+
+struct cli_cable {
+  cli_bridge bridge; /* set its `peer` */
+  void *user;
+  void (*connected)(cli_cable *cable, int error);
+  void (*gone)(cli_cable *cable); /* the last that is heard of it */
+
+  uv_loop_t *uv;
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  } socket;
+  uv_timer_t timer;
+  uv_getaddrinfo_t resolve;
+  uv_connect_t connect;
+  struct addrinfo *addresses;
+  struct addrinfo *next; /* to be tried */
+  int resolving;
+  int has_stream;
+  int plugged;      /* bytes go to and fro */
+  unsigned handles; /* that are not closed yet */
+  size_t waiting;   /* to be written, when it was last looked at */
+};
+
+void nws__cli_cable_init(cli_cable *cable, uv_loop_t *uv);
+
+/* Connects; `connected` follows, unless it is parted before. Returns NWS_OK or
+ * UV_.... */
+int nws__cli_cable_connect(cli_cable *cable, const cli_target *target);
+
+/* Makes its socket, for one that is accepted; `local` for a Unix socket. */
+void nws__cli_cable_socket(cli_cable *cable, int local);
+
+/* Lets bytes through. Returns as nws__cli_bridge_start(). */
+int nws__cli_cable_plug(cli_cable *cable);
+
+/* The peer is closed, or there will be none. `gone` follows when all is
+ * written, or at once with the latter. */
+void nws__cli_cable_part(cli_cable *cable);
+void nws__cli_cable_drop(cli_cable *cable);
 
 #endif

@@ -375,7 +375,11 @@ int nws__cli_client_options(cli_client *client, int argc, char **argv,
                             const char *shorts, const struct option *longs,
                             cli_take *take);
 
-/* Sets up the loop and the signals, and connects. Returns CLI_EXIT_OK, or
+/* Sets up the loop, the signals and TLS. Returns CLI_EXIT_OK, or another exit
+ * code after complaining. */
+int nws__cli_client_prepare(cli_client *client);
+
+/* The same, and connects. Returns CLI_EXIT_OK, or
  * another exit code after complaining. */
 int nws__cli_client_start(cli_client *client);
 

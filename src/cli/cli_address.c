@@ -3,7 +3,7 @@
  * the system's "invalid argument" would help nobody.
  */
 #include <string.h>
-#include "cli.h"
+#include "bridge.h"
 
 /* --- Addresses --- */
 
@@ -99,6 +99,30 @@ int nws__cli_read_listen(const char *command, const char *text,
                            strchr(address, ':') ? "[::1]" : address);
   }
   return CLI_EXIT_OK;
+}
+
+/* --- Targets --- */
+
+int nws__cli_read_target(const char *text, cli_target *target) {
+  nws_str host;
+  uint64_t port;
+  if (strncmp(text, "unix:", 5) == 0) {
+    target->path = text + 5;
+    return *target->path != 0;
+  }
+  if (unclear_colon(text)) {
+    return 0;
+  }
+  const char *rest = split(text, &host);
+  if (!rest || *rest != ':' || host.len == 0 ||
+      host.len >= sizeof(target->host) ||
+      !nws__cli_read_number(rest + 1, UINT16_MAX, &port) || port == 0) {
+    return 0;
+  }
+  memcpy(target->host, host.ptr, host.len);
+  target->host[host.len] = 0;
+  snprintf(target->port, sizeof(target->port), "%u", (unsigned)port);
+  return 1;
 }
 
 /* --- Origins --- */

@@ -70,6 +70,10 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer) {
     stop_reading(b);
     b->end = len == UV_EOF ? 1 : (int)len;
   }
+  if (!b->peer && b->end && b->last_read) {
+    b->last_read(b);
+    return;
+  }
   if (!b->peer || b->over) {
     return;
   }

@@ -510,7 +510,7 @@ static int catch_signals(cli_client *client) {
   return 0;
 }
 
-int nws__cli_client_start(cli_client *client) {
+int nws__cli_client_prepare(cli_client *client) {
   int rc = uv_loop_init(&client->uv);
   if (rc == 0) {
     rc = catch_signals(client);
@@ -526,10 +526,18 @@ int nws__cli_client_start(cli_client *client) {
     return CLI_EXIT_USAGE;
   }
   nws__cli_tls_warn(&client->tls);
+  client->options.tls = client->tls.tls;
+  return CLI_EXIT_OK;
+}
+
+int nws__cli_client_start(cli_client *client) {
+  int rc = nws__cli_client_prepare(client);
+  if (rc != CLI_EXIT_OK) {
+    return rc;
+  }
   if (client->verbose) {
     put_request(client);
   }
-  client->options.tls = client->tls.tls;
   rc = nws_client_connect(client->loop, &client->options, &client->peer);
   nws_tls_drop(client->tls.tls); /* the peer holds it */
   if (rc == NWS_OK) {

@@ -5,7 +5,8 @@
 #include "cli.h"
 
 typedef struct topic {
-  const char *command; /* NULL: the program itself */
+  const char *command; /* NULL: the program itself; several go together, as C
+                          has a longest string */
   const char *text;
 } topic;
 
@@ -79,7 +80,10 @@ static const topic topics[] = {
      "      --exec COMMAND          a process for each connection: what it "
      "prints\n"
      "                              becomes messages, and messages its input\n"
-     "      --max-processes N       so many at once; 100 otherwise\n"
+     "      --to WHERE              a connection to HOST:PORT or unix:PATH "
+     "for each;\n"
+     "                              binary messages are its bytes\n"
+     "      --max-processes N       --exec: so many at once; 100 otherwise\n"
      "      --binary                --exec: send binary messages\n"
      "      --null                  --exec: messages end with a zero byte\n"
      "      --length-prefixed       --exec: four bytes before each have its "
@@ -119,6 +123,7 @@ static const topic topics[] = {
      "  nws serve --listen 0.0.0.0:9000 --origin any -v\n"
      "  nws serve --deflate=no-takeover,bits=12\n"
      "  nws serve --exec 'sed -u s/a/b/'\n"
+     "  nws serve --to localhost:5900\n"
      "  nws serve --self-signed\n"
      "  nws serve --port 0 --subprotocol chat\n" EXIT_CODES(
          "stopped by Ctrl-C or SIGTERM") EXIT_1 "  2  cannot listen\n"},
@@ -145,6 +150,8 @@ static const topic topics[] = {
      "      --exec COMMAND         a process instead of standard input and "
      "output;\n"
      "                             its status tells how to close and exit\n"
+     "      --tcp-listen [ADDRESS:]PORT  a WebSocket for each TCP connection\n"
+     "                             that comes in\n"
      "  -m, --message MESSAGE      send this and do not read the input; "
      "repeatable\n"
      "  -c, --expect N             close after N messages; with -t, exit with "
@@ -169,7 +176,9 @@ static const topic topics[] = {
      "(each\n"
      "                             message alone), bits=N (windows of 2^N "
      "bytes,\n"
-     "                             8 to 15), or off\n" CLIENT_OPTIONS "\n"
+     "                             8 to 15), or off\n"},
+    {"connect", CLIENT_OPTIONS
+     "\n"
      "Ctrl-D, the end of the input, closes with 1000 and waits for the peer "
      "to\n"
      "do so too; what it still sends is printed. Ctrl-C closes with 1001; a\n"
@@ -181,6 +190,7 @@ static const topic topics[] = {
      "  echo hello | nws connect ws://127.0.0.1:8080/\n"
      "  nws connect -m hello -c 1 -t 2 ws://127.0.0.1:8080/\n"
      "  nws connect --exec 'grep --line-buffered error' ws://[::1]:9000/log\n"
+     "  nws connect --tcp-listen 5900 wss://example.org/vnc\n"
      "  nws connect --bearer '$TOKEN' -s chat ws://[::1]:9000/a\n"
      "  nws connect --stay wss://example.org/feed </dev/null "
      ">feed.txt\n" EXIT_CODES("closed with 1000, 1001 or no code, or as we "
@@ -260,6 +270,7 @@ static const topic topics[] = {
 };
 
 int nws__cli_help(const char *command, FILE *out) {
+  int found = 0;
   for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
     const topic *t = &topics[i];
     if (command == NULL ? t->command != NULL
@@ -267,7 +278,7 @@ int nws__cli_help(const char *command, FILE *out) {
       continue;
     }
     fputs(t->text, out);
-    return 1;
+    found = 1;
   }
-  return 0;
+  return found;
 }

@@ -20,7 +20,8 @@ enum {
   OPTION_NULL,
   OPTION_LENGTH,
   OPTION_JSON,
-  OPTION_EXEC
+  OPTION_EXEC,
+  OPTION_TCP_LISTEN
 };
 
 /* --- Ending --- */
@@ -229,8 +230,24 @@ static int read_expect(connection *c, const char *arg) {
                          "'%s' is no count of messages; try 1", arg);
 }
 
-/* What connect has and ping has not. */
-static int take_own(connection *c, int option, const char *arg) {
+/* A port alone is meant for this machine, as with ssh -L. */
+static int read_tcp_listen(connection *c, const char *arg) {
+  c->tcp_listen = arg;
+  memcpy(c->listen_address, "127.0.0.1", sizeof("127.0.0.1"));
+  if (nws__cli_read_number(arg, UINT16_MAX, &c->listen_port)) {
+    return CLI_EXIT_OK;
+  }
+  c->listen_port = UINT64_MAX;
+  int code = nws__cli_read_listen(c->client.command, arg, c->listen_address,
+                                  &c->listen_port);
+  if (code == CLI_EXIT_OK && c->listen_port == UINT64_MAX) {
+    code = nws__cli_misuse(c->client.command, "--tcp-listen wants a port");
+  }
+  return code;
+}
+
+/* What is sent and printed, and how. Returns CLI_GO_ON for other options. */
+static int take_traffic(connection *c, int option, const char *arg) {
   switch (option) {
   case 'b':
     c->split.binary = 1;
@@ -248,10 +265,24 @@ static int take_own(connection *c, int option, const char *arg) {
   case OPTION_EXEC:
     c->command = arg;
     return CLI_EXIT_OK;
+  case OPTION_TCP_LISTEN:
+    return read_tcp_listen(c, arg);
   case 'm':
     return add_message(c, arg);
   case 'c':
     return read_expect(c, arg);
+  default:
+    return CLI_GO_ON;
+  }
+}
+
+/* What connect has and ping has not. */
+static int take_own(connection *c, int option, const char *arg) {
+  int code = take_traffic(c, option, arg);
+  if (code != CLI_GO_ON) {
+    return code;
+  }
+  switch (option) {
   case 'n':
     c->stay = 1;
     return CLI_EXIT_OK;
@@ -287,6 +318,9 @@ static int run(connection *c) {
   }
   c->client.offer.extensions = c->deflate.list;
   c->client.offer.extension_count = c->deflate.count;
+  if (c->tcp_listen) {
+    return nws__connect_tcp(c);
+  }
   int rc = nws__cli_client_start(&c->client);
   if (rc != CLI_EXIT_OK) {
     return rc;
@@ -306,21 +340,33 @@ static int run(connection *c) {
   return rc;
 }
 
-static int check_options(const connection *c, const char *command) {
-  if (c->expect && (c->stay || c->wait)) {
-    return nws__cli_misuse(command, "--expect says when to close; it excludes "
-                                    "--stay and --wait");
+static int check_exec(const connection *c, int messages, int ends) {
+  if (c->command && (c->json || messages || ends)) {
+    return nws__cli_misuse(c->client.command,
+                           "--exec excludes --message, --expect, --json-lines, "
+                           "--stay and --wait");
   }
-  if (c->command &&
-      (c->expect || c->stay || c->wait || c->json || c->message_count)) {
-    return nws__cli_misuse(command, "--exec excludes --message, --expect, "
-                                    "--json-lines, --stay and --wait");
-  }
-  if (c->stay && c->wait) {
-    return nws__cli_misuse(command,
-                           "--stay and --wait exclude each other; give one");
+  if (c->tcp_listen && (c->json || messages || ends || c->command ||
+                        c->split.framing || c->close_given)) {
+    return nws__cli_misuse(c->client.command, "--tcp-listen goes with no other "
+                                              "option about messages");
   }
   return CLI_EXIT_OK;
+}
+
+static int check_options(const connection *c) {
+  const int messages = c->expect || c->message_count;
+  const int ends = c->stay || c->wait;
+  if (c->stay && c->wait) {
+    return nws__cli_misuse(c->client.command,
+                           "--stay and --wait exclude each other; give one");
+  }
+  if (c->expect && ends) {
+    return nws__cli_misuse(c->client.command,
+                           "--expect says when to close; it excludes --stay "
+                           "and --wait");
+  }
+  return check_exec(c, messages, ends);
 }
 
 int nws__cli_connect(int argc, char **argv) {
@@ -332,6 +378,7 @@ int nws__cli_connect(int argc, char **argv) {
       {"length-prefixed", no_argument, NULL, OPTION_LENGTH},
       {"json-lines", no_argument, NULL, OPTION_JSON},
       {"exec", required_argument, NULL, OPTION_EXEC},
+      {"tcp-listen", required_argument, NULL, OPTION_TCP_LISTEN},
       {"message", required_argument, NULL, 'm'},
       {"expect", required_argument, NULL, 'c'},
       {"stay", no_argument, NULL, 'n'},
@@ -355,6 +402,6 @@ int nws__cli_connect(int argc, char **argv) {
   }
   c->client.typing = !c->message_count && !c->command && isatty(STDIN_FILENO) &&
                      isatty(STDERR_FILENO);
-  code = check_options(c, argv[0]);
+  code = check_options(c);
   return code == CLI_EXIT_OK ? run(c) : code;
 }

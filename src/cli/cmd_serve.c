@@ -155,6 +155,8 @@ static void on_closed(nws_peer *peer, const nws_closed *how) {
   g->peer = NULL;
   if (!g->server->mode->closed || g->server->mode->closed(g)) {
     nws__serve_leave(g);
+  } else if (g->server->interrupts > 1) {
+    g->server->mode->drop(g);
   }
 }
 

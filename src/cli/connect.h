@@ -34,7 +34,13 @@ typedef struct connection {
   uv_prepare_t flusher;
   const char *command; /* instead of standard input and output */
   cli_child child;
-  int child_known; /* its handles are open */
+  int child_known;                      /* its handles are open */
+  const char *tcp_listen;               /* where TCP connections are taken */
+  char listen_address[CLI_ADDRESS_MAX]; /* without brackets */
+  uint64_t listen_port;
+  uv_tcp_t listener;
+  struct line *lines; /* the connections there are */
+  uint64_t taken;     /* and how many there have been */
 } connection;
 
 /* --- cmd_connect.c --- */
@@ -69,5 +75,10 @@ void nws__connect_exec(connection *c);
 /* Waits for the command's end. Returns what to exit with, if all else would be
  * `code`. */
 int nws__connect_exec_end(connection *c, int code);
+
+/* --- connect_tcp.c --- */
+
+/* Takes TCP connections until a signal. Returns the exit code. */
+int nws__connect_tcp(connection *c);
 
 #endif

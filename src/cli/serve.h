@@ -77,7 +77,8 @@ struct server {
   cli_split split;        /* how it frames messages */
   uint64_t max_processes; /* at once */
   uint64_t processes;
-  const char *to; /* HOST:PORT or unix:PATH for each connection */
+  const char *to; /* where each connection goes */
+  cli_target target;
 };
 
 /* --- cmd_serve.c --- */
@@ -116,5 +117,6 @@ void nws__serve_log_target(const nws_server_handshake *request);
 
 extern const serve_mode nws__serve_echo; /* in cmd_serve.c */
 extern const serve_mode nws__serve_exec;
+extern const serve_mode nws__serve_to;
 
 #endif

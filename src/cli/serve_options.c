@@ -10,6 +10,7 @@ enum {
   OPTION_DEFLATE,
   OPTION_MAX_MESSAGE,
   OPTION_EXEC,
+  OPTION_TO,
   OPTION_MAX_PROCESSES,
   OPTION_BINARY,
   OPTION_NULL,
@@ -99,6 +100,17 @@ static int set_mode(server *s, const serve_mode *mode) {
   return CLI_EXIT_OK;
 }
 
+static int read_to(server *s, const char *arg) {
+  s->to = arg;
+  if (nws__cli_read_target(arg, &s->target)) {
+    return set_mode(s, &nws__serve_to);
+  }
+  return nws__cli_misuse(s->command,
+                         "--to wants HOST:PORT, such as localhost:22, or "
+                         "unix:PATH, not '%s'",
+                         arg);
+}
+
 /* What is to be done, and how. Returns CLI_GO_ON for other options. */
 static int take_mode(server *s, int option, const char *arg) {
   switch (option) {
@@ -107,6 +119,8 @@ static int take_mode(server *s, int option, const char *arg) {
   case OPTION_EXEC:
     s->exec = arg;
     return set_mode(s, &nws__serve_exec);
+  case OPTION_TO:
+    return read_to(s, arg);
   case OPTION_MAX_PROCESSES:
     return read_max_processes(s, arg);
   case OPTION_BINARY:
@@ -173,6 +187,7 @@ int nws__serve_options(server *s, int argc, char **argv) {
       {"port", required_argument, NULL, 'p'},
       {"echo", no_argument, NULL, OPTION_ECHO},
       {"exec", required_argument, NULL, OPTION_EXEC},
+      {"to", required_argument, NULL, OPTION_TO},
       {"max-processes", required_argument, NULL, OPTION_MAX_PROCESSES},
       {"binary", no_argument, NULL, OPTION_BINARY},
       {"null", no_argument, NULL, OPTION_NULL},

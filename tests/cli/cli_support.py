@@ -17,6 +17,8 @@ import threading
 import unittest
 
 os.environ["NO_COLOR"] = "1"  # whoever tests colours, lets them be
+# Memory that is freed is to count as free.
+os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"
 LIMIT = 20  # seconds that anything at all may take
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 NWS = sys.argv.pop(1) if len(sys.argv) > 1 else "nws"
@@ -111,6 +113,18 @@ def frame(opcode, payload=b"", fin=True, mask=None, rsv=0):
         payload = bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
         head += mask
     return head + payload
+
+
+def peak(process):
+    """The most memory that a process has had, in bytes."""
+    with open(f"/proc/{process.pid}/status") as file:
+        return int(file.read().split("VmHWM:")[1].split()[0]) << 10
+
+
+def long_frame(opcode, payload):
+    """A client's frame of at least 64 KiB, masked with zeros, as masking in
+    Python takes long."""
+    return bytes([0x80 | opcode, 0xFF]) + struct.pack(">Q4x", len(payload)) + payload
 
 
 def close_payload(code, reason=""):
