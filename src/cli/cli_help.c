@@ -77,6 +77,8 @@ static const topic topics[] = {
      "  -p, --port PORT             only the port; 0 takes any free one\n"
      "      --echo                  answer each message with itself, as "
      "otherwise\n"
+     "      --broadcast             send each message to all others on the "
+     "same path\n"
      "      --exec COMMAND          a process for each connection: what it "
      "prints\n"
      "                              becomes messages, and messages its input\n"

@@ -113,9 +113,10 @@ int nws__serve_page(server *s);
 
 void nws__serve_log_target(const nws_server_handshake *request);
 
-/* --- serve_exec.c, serve_to.c --- */
+/* --- serve_broadcast.c, serve_exec.c, serve_to.c --- */
 
 extern const serve_mode nws__serve_echo; /* in cmd_serve.c */
+extern const serve_mode nws__serve_broadcast;
 extern const serve_mode nws__serve_exec;
 extern const serve_mode nws__serve_to;
 

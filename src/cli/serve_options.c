@@ -9,6 +9,7 @@ enum {
   OPTION_ORIGIN,
   OPTION_DEFLATE,
   OPTION_MAX_MESSAGE,
+  OPTION_BROADCAST,
   OPTION_EXEC,
   OPTION_TO,
   OPTION_MAX_PROCESSES,
@@ -116,6 +117,8 @@ static int take_mode(server *s, int option, const char *arg) {
   switch (option) {
   case OPTION_ECHO:
     return set_mode(s, &nws__serve_echo);
+  case OPTION_BROADCAST:
+    return set_mode(s, &nws__serve_broadcast);
   case OPTION_EXEC:
     s->exec = arg;
     return set_mode(s, &nws__serve_exec);
@@ -186,6 +189,7 @@ int nws__serve_options(server *s, int argc, char **argv) {
       {"listen", required_argument, NULL, 'l'},
       {"port", required_argument, NULL, 'p'},
       {"echo", no_argument, NULL, OPTION_ECHO},
+      {"broadcast", no_argument, NULL, OPTION_BROADCAST},
       {"exec", required_argument, NULL, OPTION_EXEC},
       {"to", required_argument, NULL, OPTION_TO},
       {"max-processes", required_argument, NULL, OPTION_MAX_PROCESSES},

@@ -10,7 +10,8 @@ import unittest
 import urllib.error
 import urllib.request
 from cli_support import (
-    LIMIT, Running, Server, Wire, close_payload, dial, free_port, main, run,
+    LIMIT, Running, Server, Wire, close_payload, dial, free_port, long_frame, main,
+    peak, run,
 )  # fmt: skip
 
 
@@ -239,6 +240,46 @@ class Serve(unittest.TestCase):
                 time.sleep(0.02)
         child.interrupt()
         self.assertEqual(child.end(), (0, "", ""))
+
+
+class Broadcast(unittest.TestCase):
+    def test_rooms(self):
+        server = Server(self, "--broadcast")
+        a, b, c = (dial(self, server.port, target=x)[0] for x in ("/r", "/r?q", "/r"))
+        other, _ = dial(self, server.port, target="/r/other")
+        a.send(1, b"from a")
+        b.send(2, b"\xff")
+        self.assertEqual(a.recv()[:2], (2, b"\xff"))
+        self.assertEqual(b.recv()[:2], (1, b"from a"))
+        self.assertEqual({c.recv()[:2], c.recv()[:2]}, {(1, b"from a"), (2, b"\xff")})
+        b.sock.close()
+        c.send(1, b"b has left")
+        self.assertEqual(a.recv()[1], b"b has left")
+        other.send(9, b"alone")
+        self.assertEqual(other.recv()[:2], (10, b"alone"))
+        server.interrupt()
+        for wire in (a, c, other):
+            self.assertEqual(wire.recv()[:2], (8, close_payload(1001)))
+            wire.send(8, close_payload(1001))
+            wire.sock.close()
+        self.assertEqual(server.end()[0], 0)
+
+    def test_slow_reader_is_closed(self):
+        server = Server(self, "--broadcast")
+        slow, _ = dial(self, server.port)
+        fast, _ = dial(self, server.port)
+        third, _ = dial(self, server.port)
+        message = bytes(1 << 19)
+        for i in range(100):
+            third.sock.sendall(long_frame(2, message))
+            self.assertEqual(fast.recv()[1], message)
+        self.assertLess(peak(server.process), 64 << 20)
+        opcode = 2
+        while opcode == 2:
+            opcode, payload, _ = slow.recv()
+        self.assertEqual((opcode, payload[:2]), (8, close_payload(1008)))
+        third.sock.sendall(long_frame(2, message))
+        self.assertEqual(fast.recv()[1], message)
 
 
 class Stopping(unittest.TestCase):
