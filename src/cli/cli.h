@@ -314,6 +314,7 @@ int nws__cli_capture_end(cli_captured *captured, const char *name);
 
 /* --- cli_client.c --- */
 
+#define CLI_UNIX_SCHEME "ws+unix:"
 #define CLI_MAX_HEADERS 64
 #define CLI_MAX_SUBPROTOCOLS 32
 
@@ -329,7 +330,8 @@ typedef struct cli_client {
   nws_header headers[CLI_MAX_HEADERS];
   nws_str subprotocols[CLI_MAX_SUBPROTOCOLS];
   char auth[CLI_AUTH_MAX]; /* a header's value, or "" */
-  uint32_t timeout_ms;     /* as given; 0: not, or none */
+  char unix_url[2048];
+  uint32_t timeout_ms; /* as given; 0: not, or none */
   uv_loop_t uv;
   uv_signal_t signals[2];
   nws_loop *loop;
@@ -396,8 +398,8 @@ void nws__cli_client_opened(cli_client *client);
  * and not the loss of the connection. */
 int nws__cli_is_violation(int error);
 
-/* Writes the host and port of a URL. */
-void nws__cli_put_host(FILE *out, const nws_uri *uri);
+/* Writes the host and port of a URL, or its Unix socket. */
+void nws__cli_put_host(FILE *out, const cli_client *client);
 
 /* Tells of a failure of TLS before the connection was open, and what to try
  * (cli_tls.c). Returns the exit code. */

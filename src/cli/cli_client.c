@@ -214,9 +214,22 @@ static int bad_url(const cli_client *client, const char *url, int error,
                          at + 1, nws_error_text(error));
 }
 
+/* What is judged here of a URL for a Unix socket is its path; the library reads
+ * the rest. */
+static const char *visible_url(cli_client *client, const char *url) {
+  if (strncmp(url, CLI_UNIX_SCHEME, sizeof(CLI_UNIX_SCHEME) - 1) != 0) {
+    return url;
+  }
+  const char *path = strchr(url + sizeof(CLI_UNIX_SCHEME) - 1, ':');
+  snprintf(client->unix_url, sizeof(client->unix_url), "ws://localhost%s",
+           path ? path + 1 : "/");
+  return client->unix_url;
+}
+
 static int take_url(cli_client *client, const char *url) {
   size_t at = 0;
-  int error = nws_uri_parse(&client->uri, url, strlen(url), &at);
+  const char *shown = visible_url(client, url);
+  int error = nws_uri_parse(&client->uri, shown, strlen(shown), &at);
   if (error != NWS_OK) {
     return bad_url(client, url, error, at);
   }
@@ -276,7 +289,13 @@ static void put_header(const char *mark, const nws_header *header) {
   fputc('\n', stderr);
 }
 
-void nws__cli_put_host(FILE *out, const nws_uri *uri) {
+void nws__cli_put_host(FILE *out, const cli_client *client) {
+  const nws_uri *uri = &client->uri;
+  if (client->unix_url[0]) {
+    const char *path = client->options.url + sizeof(CLI_UNIX_SCHEME) - 1;
+    nws__cli_put_text(out, path, strcspn(path, ":"), CLI_TEXT_PLAIN);
+    return;
+  }
   fprintf(out, uri->ipv6 ? "[%.*s]:%u" : "%.*s:%u", (int)uri->host.len,
           uri->host.ptr, (unsigned)uri->port);
 }
@@ -295,7 +314,7 @@ static void put_request(const cli_client *client) {
   const nws_uri *uri = &client->uri;
   const nws_client_offer *offer = &client->offer;
   fputs("* connecting to ", stderr);
-  nws__cli_put_host(stderr, uri);
+  nws__cli_put_host(stderr, client);
   fprintf(stderr, "\n> GET %.*s", (int)uri->path.len, uri->path.ptr);
   if (uri->query.ptr) {
     fprintf(stderr, "?%.*s", (int)uri->query.len, uri->query.ptr);
@@ -403,7 +422,7 @@ static int report_unopened(const cli_client *client, const nws_closed *how) {
     return CLI_EXIT_HANDSHAKE;
   }
   fputs("nws: cannot connect to ", stderr);
-  nws__cli_put_host(stderr, &client->uri);
+  nws__cli_put_host(stderr, client);
   fprintf(stderr, ": %s\n",
           client->interrupts ? "interrupted" : nws_net_text(how->error));
   nws__cli_tls_hint(client, how);

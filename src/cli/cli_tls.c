@@ -155,7 +155,7 @@ int nws__cli_is_tls(int error) {
 static void say_failed(const cli_client *client, const char *before,
                        const char *after, const char *detail) {
   fprintf(stderr, "nws: %s ", before);
-  nws__cli_put_host(stderr, &client->uri);
+  nws__cli_put_host(stderr, client);
   fprintf(stderr, " %s%s", after, *detail ? ": " : "");
   nws__cli_put_text(stderr, detail, strlen(detail), CLI_TEXT_PLAIN);
   fputc('\n', stderr);

@@ -256,12 +256,12 @@ static int catch_signals(server *s) {
 }
 
 static int start(server *s) {
-  nws__cli_tls_name(&s->tls, s->address);
+  nws__cli_tls_name(&s->tls,
+                    s->where_count ? s->where[0].address : "127.0.0.1");
   if (nws__cli_deflate_start(&s->deflate) != NWS_OK ||
       nws__cli_tls_start(&s->tls) != CLI_EXIT_OK) {
     return CLI_EXIT_USAGE;
   }
-  s->options.tls = s->tls.tls;
   s->policy.extensions = s->deflate.list;
   s->policy.extension_count = s->deflate.count;
   int rc = uv_loop_init(&s->uv);
@@ -279,9 +279,14 @@ static int start(server *s) {
                  nws_net_text(rc != 0 ? rc : NWS_ERROR_MEMORY));
     return CLI_EXIT_USAGE;
   }
+  int code = nws__serve_listen(s);
+  if (code != CLI_EXIT_OK) {
+    return code;
+  }
   rc = nws_server_start(s->loop, &s->options, &s->running);
   if (rc != NWS_OK) {
-    return nws__cli_cannot_listen(s->address, (unsigned)s->port, rc);
+    nws__cli_say("cannot start: %s", nws_net_text(rc));
+    return CLI_EXIT_CONNECT;
   }
   rc = catch_signals(s);
   if (rc == 0) {
@@ -301,8 +306,6 @@ static int run(server *s) {
                              .piece = mode->piece ? on_piece : NULL,
                              .drain = on_drain,
                              .closed = on_closed};
-  s->options.address = s->address;
-  s->options.port = (uint16_t)s->port;
   const uint64_t max = s->conn.max_message;
   s->options.limits.max_queue = max > SIZE_MAX - SERVE_QUEUE_ROOM
                                     ? SIZE_MAX
@@ -314,9 +317,9 @@ static int run(server *s) {
   int rc = start(s);
   if (rc == CLI_EXIT_OK) {
     if (!s->quiet) {
-      nws__cli_put_welcome(s->program, s->address, nws_server_port(s->running),
-                           &s->tls);
+      nws__serve_welcome(s);
     }
+    nws__serve_drop_listeners(s); /* the server holds them */
     uv_run(&s->uv, UV_RUN_DEFAULT);
     nws_loop_free(s->loop);
     uv_run(&s->uv, UV_RUN_DEFAULT); /* its handles close only then */
@@ -331,7 +334,6 @@ static int run(server *s) {
 static void set_defaults(server *s, const char *command) {
   s->command = command;
   s->port = 8080;
-  memcpy(s->address, "127.0.0.1", sizeof("127.0.0.1"));
   s->policy.size = sizeof(s->policy);
   s->policy.origins = s->origins;
   s->policy.subprotocols = s->subprotocols;

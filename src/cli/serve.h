@@ -10,6 +10,17 @@
 /* Queued bytes beyond the largest message that a slow reader may cost. */
 #define SERVE_QUEUE_ROOM ((size_t)16 << 20)
 
+#define SERVE_MAX_LISTENERS 32
+#define SERVE_NO_PORT UINT64_MAX
+
+/* What --listen says. */
+typedef struct serve_where {
+  const char *path;              /* "unix:PATH", or NULL */
+  int fd;                        /* inherited, or -1 */
+  char address[CLI_ADDRESS_MAX]; /* without brackets */
+  uint64_t port;
+} serve_where;
+
 typedef struct server server;
 typedef struct guest guest;
 
@@ -58,8 +69,12 @@ struct server {
   nws_handler handler;
   nws_str origins[SERVE_MAX_NAMES];
   nws_str subprotocols[SERVE_MAX_NAMES];
-  char address[CLI_ADDRESS_MAX]; /* without brackets */
-  uint64_t port;
+  uint64_t port; /* of addresses without one */
+  serve_where where[SERVE_MAX_LISTENERS];
+  size_t where_count;
+  nws_listener *listeners[SERVE_MAX_LISTENERS];
+  size_t listener_count;
+  uint8_t proxy_protocol;
   int quiet;
   int verbose;
   char *page;
@@ -80,6 +95,19 @@ struct server {
   const char *to; /* where each connection goes */
   cli_target target;
 };
+
+/* --- serve_listen.c --- */
+
+/* Takes the value of --listen. Returns CLI_EXIT_OK, or CLI_EXIT_USAGE after
+ * complaining. */
+int nws__serve_add_listen(server *s, const char *arg);
+
+/* Opens all. Returns CLI_EXIT_OK, or another exit code after complaining. */
+int nws__serve_listen(server *s);
+void nws__serve_drop_listeners(server *s);
+
+/* Tells where it listens, and what to do next. */
+void nws__serve_welcome(const server *s);
 
 /* --- cmd_serve.c --- */
 

@@ -10,6 +10,7 @@ enum {
   OPTION_DEFLATE,
   OPTION_MAX_MESSAGE,
   OPTION_BROADCAST,
+  OPTION_PROXY,
   OPTION_EXEC,
   OPTION_TO,
   OPTION_MAX_PROCESSES,
@@ -146,7 +147,10 @@ static int take_option(void *state, int option, const char *arg) {
   }
   switch (option) {
   case 'l':
-    return nws__cli_read_listen(s->command, arg, s->address, &s->port);
+    return nws__serve_add_listen(s, arg);
+  case OPTION_PROXY:
+    s->proxy_protocol = 1;
+    return CLI_EXIT_OK;
   case 'p':
     return read_port(s, arg);
   case 'o':
@@ -188,6 +192,7 @@ int nws__serve_options(server *s, int argc, char **argv) {
       {"help", no_argument, NULL, 'h'},
       {"listen", required_argument, NULL, 'l'},
       {"port", required_argument, NULL, 'p'},
+      {"proxy-protocol", no_argument, NULL, OPTION_PROXY},
       {"echo", no_argument, NULL, OPTION_ECHO},
       {"broadcast", no_argument, NULL, OPTION_BROADCAST},
       {"exec", required_argument, NULL, OPTION_EXEC},
