@@ -6,6 +6,8 @@
  * reach all that it has started.
  */
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "bridge.h"
 
@@ -49,7 +51,7 @@ static void on_input_done(uv_shutdown_t *request, int status) {
   close_handle((uv_handle_t *)request->handle);
 }
 
-static void on_exit(uv_process_t *process, int64_t status, int number) {
+static void on_exited(uv_process_t *process, int64_t status, int number) {
   cli_child *child = process->data;
   child->running = 0;
   child->status = number ? 128 + number : (int)status;
@@ -137,22 +139,28 @@ static int spawn(cli_child *child, uv_loop_t *uv, const char *command,
                  char **environment, const int theirs[2]) {
   char shell[] = "/bin/sh";
   char flag[] = "-c";
-  char *args[] = {shell, flag, (char *)(uintptr_t)command, NULL};
+  char *copy = strdup(command);
+  char *args[] = {shell, flag, copy, NULL};
   uv_stdio_container_t files[3] = {
       {.flags = UV_INHERIT_FD, .data.fd = theirs[0]},
       {.flags = UV_INHERIT_FD, .data.fd = theirs[1]},
       {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
   };
-  const uv_process_options_t options = {.exit_cb = on_exit,
+  const uv_process_options_t options = {.exit_cb = on_exited,
                                         .file = shell,
                                         .args = args,
                                         .env = environment,
                                         .flags = UV_PROCESS_DETACHED,
                                         .stdio_count = 3,
                                         .stdio = files};
+  if (!copy) {
+    return UV_ENOMEM;
+  }
   child->spawned = 1; /* also if it fails: there is a handle then */
   child->handles++;
-  return uv_spawn(uv, &child->process, &options);
+  int rc = uv_spawn(uv, &child->process, &options);
+  free(copy);
+  return rc;
 }
 
 int nws__cli_child_start(cli_child *child, uv_loop_t *uv, const char *command,

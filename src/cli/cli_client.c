@@ -104,6 +104,10 @@ static int add_header(cli_client *client, const char *arg) {
     return nws__cli_misuse(client->command, "more than %d headers",
                            CLI_MAX_HEADERS);
   }
+  if (client->auth[0] &&
+      nws_str_equal_nocase(header.name, nws_str_of("Authorization"))) {
+    return nws__cli_misuse(client->command, "one Authorization only");
+  }
   client->headers[client->offer.header_count++] = header;
   return judge_header(client, header.name);
 }

@@ -149,6 +149,7 @@ class Usage(unittest.TestCase):
             (("connect", "--bearer", "@/nowhere"), "cannot read the file"),
             (("connect", "--bearer", "$NWS_NO_SUCH"), "'NWS_NO_SUCH'"),
             (("connect", "--bearer", "a", "--auth", "a:b"), "one Authorization"),
+            (("connect", "--bearer", "a", "-H", "authorization: b"), "one Authorization"),
             (("ping", "-W", "nan"), "'nan'"),
             (("ping", "-c", "0", "ws://a/"), "'0' is no count"),
             (("ping", "-i", "0.001", "ws://a/"), "'0.001'"),
