@@ -86,11 +86,15 @@ typedef struct nws_closed {
   unsigned code_sent; /**< ours; 1005, 1006: none */
   nws_str reason;     /**< the reason in the peer's close frame */
   int opened;         /**< 1 when the `open` callback had been called */
-  const nws_http_head *response; /**< client with NWS_ERROR_STATUS: the answer
-                                      that was not 101; else NULL */
+  const nws_http_head
+      *response;      /**< client: the answer that was not the one
+                           hoped for, of the server or of a proxy
+                           (NWS_ERROR_STATUS, …_REDIRECT…,
+                           …_PROXY_STATUS, …_PROXY_AUTH); else NULL */
   nws_str body;       /**< the start of that answer's body, as far as it came */
   const char *detail; /**< more about `error` where TLS knows more, such as
                            "certificate has expired"; else "" */
+  const char *url;    /**< client: nws_peer_url(); server: NULL */
 } nws_closed;
 
 /** The application's callbacks; all may be NULL. The struct is copied. */
@@ -270,35 +274,6 @@ NWS_API void nws_server_each(nws_server *server,
  *               peers are dropped */
 NWS_API void nws_server_stop(nws_server *server, unsigned code);
 
-/* --- Client --- */
-
-/** A client's options; copied, what they point to is borrowed until `closed`
- *  has returned. */
-typedef struct nws_client_options {
-  size_t size; /**< sizeof(nws_client_options) */
-  const nws_handler *handler;
-  void *user;                    /**< what nws_peer_user() gives at first */
-  const char *url;               /**< "ws://host:port/path?query", wss likewise,
-                                      or "ws+unix:SOCKET:/path?query"; copied */
-  const nws_client_offer *offer; /**< subprotocols, headers and so on; its `uri`
-                                      is not read. NULL: nothing special */
-  const nws_conn_config *conn;   /**< NULL: defaults */
-  nws_net_limits limits;
-  nws_tls *tls; /**< for wss://: whom to trust, and what to show; held until
-                     `closed`. NULL: what the system trusts */
-} nws_client_options;
-
-/** Connects: resolves the name, tries its addresses in turn, speaks TLS if the
- *  scheme is wss, shakes hands.
- *
- *  @param peer  the result, valid until `closed`; may be NULL
- *  @return NWS_OK: the rest is told by callbacks; NWS_ERROR_URI_… and other
- *          errors in the options: nothing was started. A user name before the
- *          host is NWS_ERROR_URI_AUTHORITY as long as nothing sends it. */
-NWS_API int nws_client_connect(nws_loop *loop,
-                               const nws_client_options *options,
-                               nws_peer **peer);
-
 /* --- Peers --- */
 
 /** Server: the request, from the `request` or `http` callback until it has been
@@ -307,8 +282,8 @@ NWS_API int nws_client_connect(nws_loop *loop,
 NWS_API const nws_server_handshake *nws_peer_request(const nws_peer *peer);
 
 /** Client: the head of the server's response, from when it is complete until
- *  `open` (or `closed` with NWS_ERROR_STATUS) has returned; NULL at other
- *  times. */
+ *  `open` (or `closed`, where that has it as `response`) has returned; NULL at
+ *  other times. Cookies are in its Set-Cookie headers. */
 NWS_API const nws_http_head *nws_peer_response(const nws_peer *peer);
 
 /** Accepts a request, from the `request` callback or later. The `open` callback
@@ -424,5 +399,7 @@ NWS_API void *nws_peer_user(const nws_peer *peer);
 NWS_API void nws_peer_set_user(nws_peer *peer, void *user);
 
 NWS_END_DECLS
+
+#include <nws/client.h>
 
 #endif

@@ -1,6 +1,6 @@
 /* client_shake.c - the request goes out, the response comes in.
  */
-#include "net_internal.h"
+#include "client_internal.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,16 +59,9 @@ static void secure(nws_peer *peer, const nws__dial *dial) {
   nws__secure_start(peer, dial->tls, host);
 }
 
-/* TCP has connected, or failed to. */
+/* TCP has connected. */
 void nws__client_connected(nws_peer *peer) {
-  nws__dial *dial = peer->opening->dial;
-  int error = nws__socket_error(peer->fd);
-  if (error != 0) {
-    dial->error = error;
-    nws__peer_detach(peer); /* and then the next address */
-    return;
-  }
-  nws__timer_set(peer, dial->deadline);
+  const nws__dial *dial = peer->opening->dial;
   if (dial->tls == NULL) {
     nws__client_request(peer);
   } else {
@@ -77,14 +70,21 @@ void nws__client_connected(nws_peer *peer) {
 }
 
 void nws__client_timeout(nws_peer *peer, uint64_t now) {
-  nws__dial *dial = peer->opening->dial;
-  if (peer->state == NWS__CONNECTING && now < dial->deadline) {
-    dial->error = UV_ETIMEDOUT;
-    nws__peer_detach(peer);
-    nws__timer_set(peer, dial->deadline);
+  if (peer->state == NWS__CONNECTING) {
+    nws__attempt_timeout(peer, now);
   } else {
     nws__peer_die(peer, NWS_ERROR_HANDSHAKE_TIMEOUT);
   }
+}
+
+/* The head that the application may see now. */
+const nws_http_head *nws__client_answer(const nws_peer *peer) {
+  const nws__opening *opening = peer->opening;
+  if ((peer->flags & NWS__SHOWN) == 0 || opening == NULL ||
+      opening->dial == NULL) {
+    return NULL;
+  }
+  return &opening->dial->hs.head;
 }
 
 /* --- A refusal --- */

@@ -1,6 +1,6 @@
-/* dial.c - looking a name up, and trying its addresses in turn.
+/* dial.c - a client's options become what it needs on its way.
  */
-#include "net_internal.h"
+#include "client_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,140 +8,13 @@
 #define UNIX_SCHEME "ws+unix:"
 #define UNIX_SCHEME_LEN (sizeof(UNIX_SCHEME) - 1)
 #define UNIX_HOST "ws://localhost"
-
-/* --- Attempts --- */
-
-/* Each address gets its share of the time that is left. */
-static void share_time(nws_peer *peer, const nws__dial *dial) {
-  uint64_t now = uv_hrtime();
-  uint64_t count = 1;
-  if (dial->deadline == NWS_NEVER) {
-    return;
-  }
-  for (const struct addrinfo *a = dial->next; a != NULL; a = a->ai_next) {
-    count++;
-  }
-  uint64_t left = dial->deadline > now ? dial->deadline - now : 0;
-  nws__timer_set(peer, now + left / count);
-}
-
-static int attempt(nws_peer *peer, const struct addrinfo *address) {
-  int fd;
-  int rc = nws__socket_connect(address->ai_addr, address->ai_addrlen, &fd);
-  if (rc == NWS_OK) {
-    nws__address to;
-    memset(&to, 0, sizeof(to));
-    /* Of a Unix socket's path only the family is kept. */
-    size_t len = address->ai_addrlen;
-    memcpy(&to, address->ai_addr, len < sizeof(to) ? len : sizeof(to));
-    rc = nws__peer_attach(peer, fd, &to);
-  }
-  return rc;
-}
-
-/* Goes on with the next address, if there is one. */
-void nws__client_try_next(nws_peer *peer) {
-  nws__dial *dial = peer->opening->dial;
-  while (dial->next != NULL) {
-    const struct addrinfo *address = dial->next;
-    dial->next = address->ai_next;
-    int rc = attempt(peer, address);
-    if (rc == NWS_OK) {
-      share_time(peer, dial);
-      return;
-    }
-    dial->error = rc;
-  }
-  nws__peer_die(peer, dial->error);
-}
-
-static void start_attempts(nws_peer *peer, struct addrinfo *first) {
-  nws__dial *dial = peer->opening->dial;
-  dial->next = first;
-  dial->error = UV_EAI_NODATA;
-  nws__peer_enter(peer, NWS__CONNECTING);
-  nws__client_try_next(peer);
-}
-
-/* --- Names --- */
-
-static void on_lookup(uv_getaddrinfo_t *lookup, int status,
-                      struct addrinfo *found) {
-  nws_peer *peer = lookup->data;
-  nws_loop *loop = peer->loop;
-  nws__loop_enter(loop);
-  peer->opening->dial->found = found;
-  if (peer->state == NWS__RESOLVING) {
-    peer->flags |= NWS__BUSY;
-    if (status != 0) {
-      nws__peer_die(peer, status);
-    } else {
-      start_attempts(peer, found);
-    }
-    nws__peer_leave(peer);
-  }
-  nws__peer_unhold(peer);
-  nws__loop_leave(loop);
-}
-
-static int look_up(nws_peer *peer, const char *host, const char *port) {
-  nws__dial *dial = peer->opening->dial;
-  struct addrinfo hints;
-  memset(&hints, 0, sizeof(hints));
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  dial->lookup.data = peer;
-  int rc = uv_getaddrinfo(peer->loop->uv, &dial->lookup, on_lookup, host, port,
-                          &hints);
-  if (rc == 0) {
-    peer->holds++;
-  }
-  return rc;
-}
-
-/* Addresses in numbers need no thread to be looked up. */
-static int is_literal(nws__dial *dial, const char *host) {
-  struct sockaddr_storage *out = &dial->literal_address;
-  if (dial->literal.ai_addr != NULL) {
-    return 1; /* a Unix socket */
-  }
-  int port = dial->uri.port;
-  if (uv_ip4_addr(host, port, (struct sockaddr_in *)out) == 0) {
-    dial->literal.ai_addrlen = sizeof(struct sockaddr_in);
-  } else if (uv_ip6_addr(host, port, (struct sockaddr_in6 *)out) == 0) {
-    dial->literal.ai_addrlen = sizeof(struct sockaddr_in6);
-  } else {
-    return 0;
-  }
-  dial->literal.ai_addr = (struct sockaddr *)out;
-  return 1;
-}
-
-static void begin(nws_peer *peer) {
-  nws__dial *dial = peer->opening->dial;
-  char host[NWS__HOST_MAX + 1];
-  char port[8];
-  peer->flags |= NWS__BUSY;
-  memcpy(host, dial->uri.host.ptr, dial->uri.host.len);
-  host[dial->uri.host.len] = '\0';
-  snprintf(port, sizeof(port), "%u", (unsigned)dial->uri.port);
-  if (is_literal(dial, host)) {
-    start_attempts(peer, &dial->literal);
-  } else {
-    int rc = look_up(peer, host, port);
-    if (rc != 0) {
-      nws__peer_die(peer, rc);
-    }
-  }
-  nws__peer_leave(peer);
-}
-
-/* --- Options --- */
+#define NS_PER_MS UINT64_C(1000000)
+/* RFC 8305 5 */
+#define ATTEMPT_DELAY_MS 250u
 
 /* "ws+unix:PATH" or "ws+unix:PATH:/TARGET", as npm's ws has it, becomes the
  * address of PATH, and ws://localhost/TARGET for the handshake. */
 static int take_unix(nws__dial *dial, const char *rest) {
-  struct sockaddr_un *to = (struct sockaddr_un *)&dial->literal_address;
   char path[NWS__PATH_MAX];
   size_t len = strcspn(rest, ":");
   const char *target = rest[len] == ':' ? rest + len + 1 : "/";
@@ -150,15 +23,19 @@ static int take_unix(nws__dial *dial, const char *rest) {
   }
   memcpy(path, rest, len);
   path[len] = '\0';
-  int rc = nws__socket_path(path, to);
+  dial->targets = calloc(1, sizeof(*dial->targets));
+  if (dial->targets == NULL) {
+    return NWS_ERROR_MEMORY;
+  }
+  dial->target_count = 1;
+  dial->fixed = 1;
+  int rc = nws__socket_path(path, &dial->targets[0].local);
   if (rc != NWS_OK) {
     return rc == NWS_ERROR_ARGUMENT ? NWS_ERROR_URI_AUTHORITY : rc;
   }
   if (*target != '/') {
     return NWS_ERROR_URI_PATH;
   }
-  dial->literal.ai_addr = (struct sockaddr *)to;
-  dial->literal.ai_addrlen = sizeof(*to);
   size_t cap = sizeof(UNIX_HOST) + strlen(target);
   dial->url = malloc(cap);
   if (dial->url == NULL) {
@@ -228,6 +105,58 @@ static int take_offer(nws__dial *dial, const nws_client_offer *offer) {
   return rc;
 }
 
+/* The addresses of the application's own. */
+static int take_addresses(nws__dial *dial, const nws_client_options *options) {
+  size_t count = options->address_count;
+  if (count == 0) {
+    return NWS_OK;
+  }
+  if (options->addresses == NULL) {
+    return NWS_ERROR_ARGUMENT;
+  }
+  if (dial->fixed) {
+    return NWS_ERROR_CONFIG;
+  }
+  dial->targets = calloc(count, sizeof(*dial->targets));
+  if (dial->targets == NULL) {
+    return NWS_ERROR_MEMORY;
+  }
+  for (size_t i = 0; i < count; i++) {
+    const char *text = options->addresses[i];
+    if (text == NULL ||
+        !nws__targets_literal(text, dial->uri.port, &dial->targets[i])) {
+      return NWS_ERROR_ARGUMENT;
+    }
+  }
+  dial->target_count = count;
+  dial->fixed = 1;
+  return NWS_OK;
+}
+
+/* What may be shown of an address: all but who is logged in. */
+static int show_url(nws__setup *setup, const char *url) {
+  size_t len = strlen(url);
+  const char *host = strstr(url, "//");
+  size_t from = host == NULL ? 0 : (size_t)(host - url) + 2;
+  size_t end = from + strcspn(url + from, "/?#");
+  const char *at = memchr(url + from, '@', end - from);
+  size_t skip = at == NULL || host == NULL ? 0 : (size_t)(at - url) + 1 - from;
+  setup->url = malloc(len - skip + 1);
+  if (setup->url == NULL) {
+    return NWS_ERROR_MEMORY;
+  }
+  memcpy(setup->url, url, from);
+  memcpy(setup->url + from, url + from + skip, len - from - skip + 1);
+  return NWS_OK;
+}
+
+static uint64_t ns_of(uint32_t ms, uint64_t fallback) {
+  if (ms == UINT32_MAX) {
+    return NWS_NEVER;
+  }
+  return ms == 0 ? fallback : ms * NS_PER_MS;
+}
+
 static int take_setup(nws_loop *loop, const nws_client_options *options,
                       const nws__dial *dial, nws__setup **out) {
   nws__setup *setup = calloc(1, sizeof(*setup));
@@ -235,14 +164,19 @@ static int take_setup(nws_loop *loop, const nws_client_options *options,
     return NWS_ERROR_MEMORY;
   }
   *out = setup;
-  return nws__setup_copy(setup, loop, options->handler, options->conn,
-                         &options->limits, dial->offer.extension_count);
+  int rc = nws__setup_copy(setup, loop, options->handler, options->conn,
+                           &options->limits, dial->offer.extension_count);
+  return rc == NWS_OK ? show_url(setup, options->url) : rc;
+}
+
+/* Gives up what is under way. */
+void nws__client_cancel(nws__dial *dial) {
+  uv_cancel((uv_req_t *)&dial->lookup);
+  nws__attempt_drop_all(dial);
 }
 
 void nws__client_free(nws__dial *dial) {
-  if (dial->found != NULL) {
-    uv_freeaddrinfo(dial->found);
-  }
+  free(dial->targets);
   nws_extension_release(dial->hs.extensions, dial->hs.extension_count);
   nws_tls_drop(dial->tls);
   free(dial->url);
@@ -270,8 +204,32 @@ static int start(nws_loop *loop, nws__setup *setup, nws__dial *dial, void *user,
   if (out != NULL) {
     *out = peer;
   }
-  begin(peer);
+  peer->flags |= NWS__BUSY;
+  nws__attempt_begin(peer);
+  nws__peer_leave(peer);
   return NWS_OK;
+}
+
+/* Fills in the parts of `dial` and `setup`, as far as they are right. */
+static int prepare(nws__dial *dial, nws__setup **setup, nws_loop *loop,
+                   const nws_client_options *options) {
+  int rc = take_url(dial, options->url);
+  if (rc == NWS_OK) {
+    rc = take_addresses(dial, options);
+  }
+  if (rc == NWS_OK) {
+    rc = take_tls(dial, loop, options->tls);
+  }
+  if (rc == NWS_OK) {
+    rc = take_offer(dial, options->offer);
+  }
+  if (rc == NWS_OK) {
+    rc = take_setup(loop, options, dial, setup);
+  }
+  dial->connect_limit = ns_of(options->connect_timeout_ms, NWS_NEVER);
+  dial->attempt_delay =
+      ns_of(options->attempt_delay_ms, ATTEMPT_DELAY_MS * NS_PER_MS);
+  return rc == NWS_OK ? nws__client_check(dial, *setup) : rc;
 }
 
 int nws_client_connect(nws_loop *loop, const nws_client_options *given,
@@ -292,25 +250,17 @@ int nws_client_connect(nws_loop *loop, const nws_client_options *given,
   if (dial == NULL) {
     return NWS_ERROR_MEMORY;
   }
-  rc = take_url(dial, options.url);
-  if (rc == NWS_OK) {
-    rc = take_tls(dial, loop, options.tls);
-  }
-  if (rc == NWS_OK) {
-    rc = take_offer(dial, options.offer);
-  }
-  if (rc == NWS_OK) {
-    rc = take_setup(loop, &options, dial, &setup);
-  }
-  if (rc == NWS_OK) {
-    rc = nws__client_check(dial, setup);
-  }
+  rc = prepare(dial, &setup, loop, &options);
   if (rc == NWS_OK) {
     rc = start(loop, setup, dial, options.user, peer);
   }
   if (rc != NWS_OK) {
-    free(setup);
+    nws__setup_free(setup);
     nws__client_free(dial);
   }
   return rc;
+}
+
+const char *nws_peer_url(const nws_peer *peer) {
+  return peer->server != NULL ? NULL : peer->setup->url;
 }

@@ -74,6 +74,7 @@ typedef struct nws__setup {
   nws_handler handler;
   nws_conn_config conn;
   nws_net_limits limits;
+  char *url; /* a client's: where it goes, fit to be shown; owned */
 } nws__setup;
 
 /* --- Write queue (queue.c) --- */
@@ -144,22 +145,8 @@ typedef struct nws__agreed {
   nws_str subprotocol; /* points behind this struct */
 } nws__agreed;
 
-/* Only for a client: where it goes, and how far it got. */
-typedef struct nws__dial {
-  char *url; /* owned; `uri` points into it */
-  nws_uri uri;
-  nws_client_offer offer;
-  nws_client_handshake hs;
-  nws_tls *tls; /* held; NULL for ws:// */
-  uv_getaddrinfo_t lookup;
-  struct addrinfo *found; /* owned, from the lookup */
-  struct addrinfo *next;  /* the next one to try */
-  struct addrinfo literal;
-  struct sockaddr_storage literal_address;
-  uint64_t deadline;
-  size_t request_len; /* bytes that the request takes */
-  int error;          /* of the last attempt */
-} nws__dial;
+/* Only for a client: where it goes, and how far it got (client_internal.h). */
+typedef struct nws__dial nws__dial;
 
 /* What exists only until a connection is open. */
 typedef struct nws__opening {
@@ -350,6 +337,7 @@ void nws__mail_shut(nws_loop *loop);
 int nws__setup_copy(nws__setup *setup, nws_loop *loop,
                     const nws_handler *handler, const nws_conn_config *conn,
                     const nws_net_limits *limits, size_t extensions);
+void nws__setup_free(nws__setup *setup);
 int nws__setup_options(void *out, size_t cap, const void *options);
 uint64_t nws__setup_close_ns(const nws__setup *setup);
 uint64_t nws__setup_stall_ns(const nws__setup *setup);
@@ -532,14 +520,13 @@ void nws__server_read(nws_peer *peer, uint8_t *data, size_t len);
 void nws__server_refuse(nws_peer *peer, int error, unsigned status);
 void nws__server_give_up(nws_peer *peer);
 
-/* dial.c and client_shake.c */
-int nws__client_check(nws__dial *dial, const nws__setup *setup);
-void nws__client_try_next(nws_peer *peer);
-void nws__client_connected(nws_peer *peer);
+/* What the life of a peer needs of a client; client_internal.h has the rest. */
 void nws__client_request(nws_peer *peer);
 void nws__client_read(nws_peer *peer, uint8_t *data, size_t len);
 void nws__client_body(nws_peer *peer, const uint8_t *data, size_t len);
 void nws__client_timeout(nws_peer *peer, uint64_t now);
+const nws_http_head *nws__client_answer(const nws_peer *peer);
+void nws__client_cancel(nws__dial *dial);
 void nws__client_free(nws__dial *dial);
 
 #endif

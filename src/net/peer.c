@@ -138,9 +138,7 @@ static void on_event(uv_poll_t *poll, int status, int events) {
     peer->events = 0;
     events = UV_READABLE | UV_WRITABLE;
   }
-  if (peer->state == NWS__CONNECTING) {
-    nws__client_connected(peer);
-  } else if (peer->state == NWS__SECURING) {
+  if (peer->state == NWS__SECURING) {
     nws__secure_step(peer);
   } else {
     if ((events & UV_WRITABLE) != 0) {
@@ -177,14 +175,7 @@ static void on_detached(uv_handle_t *handle) {
   nws_peer *peer = handle->data;
   nws_loop *loop = peer->loop;
   nws__loop_enter(loop);
-  if (peer->state == NWS__CONNECTING && (peer->flags & NWS__WATCHED) == 0) {
-    peer->holds--;
-    peer->flags |= NWS__BUSY;
-    nws__client_try_next(peer);
-    nws__peer_leave(peer);
-  } else {
-    nws__peer_unhold(peer);
-  }
+  nws__peer_unhold(peer);
   nws__loop_leave(loop);
 }
 
@@ -329,10 +320,12 @@ static void describe(const nws_peer *peer, nws_closed *how) {
     const nws__reason *reason = peer->side->reason;
     how->reason = nws_str_make(reason->text, reason->len);
   }
-  const nws__opening *opening = peer->opening;
-  if (peer->server == NULL && peer->error == NWS_ERROR_STATUS &&
-      opening != NULL && opening->dial != NULL) {
-    how->response = &opening->dial->hs.head;
+  if (peer->server == NULL) {
+    how->url = peer->setup->url;
+    how->response = nws__client_answer(peer);
+  }
+  if (how->response != NULL) {
+    const nws__opening *opening = peer->opening;
     how->body = nws_str_make((const char *)opening->rest, opening->rest_len);
   }
 }
@@ -341,7 +334,7 @@ static void free_peer(nws_peer *peer) {
   nws_server *server = peer->server;
   nws_loop *loop = peer->loop;
   if (server == NULL) {
-    free(peer->setup);
+    nws__setup_free(peer->setup);
   }
   free(peer);
   nws__timer_unreserve(loop);
@@ -400,7 +393,7 @@ static void finish(nws_peer *peer) {
   nws__tls_free(peer->tls);
   peer->tls = NULL;
   if (peer->opening != NULL && peer->opening->dial != NULL) {
-    uv_cancel((uv_req_t *)&peer->opening->dial->lookup);
+    nws__client_cancel(peer->opening->dial);
   }
   peer->holds++;
   nws__peer_detach(peer);
@@ -421,7 +414,7 @@ static void watch(nws_peer *peer) {
   if (peer->state == NWS__SECURING) {
     events |= nws__tls_want(peer->tls);
   }
-  if (peer->state == NWS__CONNECTING || (peer->flags & NWS__BLOCKED) != 0) {
+  if ((peer->flags & NWS__BLOCKED) != 0) {
     events |= UV_WRITABLE;
   }
   if (events == peer->events) {

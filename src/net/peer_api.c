@@ -95,12 +95,7 @@ const nws_server_handshake *nws_peer_request(const nws_peer *peer) {
 }
 
 const nws_http_head *nws_peer_response(const nws_peer *peer) {
-  const nws__opening *opening = peer->opening;
-  if ((peer->flags & NWS__SHOWN) == 0 || opening == NULL ||
-      opening->dial == NULL) {
-    return NULL;
-  }
-  return &opening->dial->hs.head;
+  return nws__client_answer(peer);
 }
 
 nws_str nws_peer_subprotocol(const nws_peer *peer) {

@@ -93,6 +93,14 @@ int nws__setup_copy(nws__setup *setup, nws_loop *loop,
   return rc;
 }
 
+/* Gives up the setup of a client. */
+void nws__setup_free(nws__setup *setup) {
+  if (setup != NULL) {
+    free(setup->url);
+    free(setup);
+  }
+}
+
 static uint64_t duration(uint32_t ms, uint32_t fallback) {
   if (ms == UINT32_MAX) {
     return NWS_NEVER;

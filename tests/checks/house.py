@@ -19,6 +19,7 @@ CORE_FOLDERS = ["src/codec", "src/proto"]
 
 # The headers of the layers above the core; all others are the core's.
 NET_HEADERS = {
+    "client.h",
     "forwarded.h",
     "hub.h",
     "listener.h",

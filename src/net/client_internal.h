@@ -1,0 +1,55 @@
+/* client_internal.h - what the files of the client share: where it goes, and
+ * how far it got.
+ *
+ * It lives only until the connection is open. dial.c takes the options,
+ * attempt.c finds addresses and connects to them, client_shake.c asks for the
+ * WebSocket.
+ */
+#ifndef NWS_CLIENT_INTERNAL_H
+#define NWS_CLIENT_INTERNAL_H
+
+#include "net_internal.h"
+
+/* One TCP connection that is tried. It holds the loop, not the peer. */
+typedef struct nws__attempt {
+  uv_poll_t poll;
+  nws_loop *loop;
+  nws_peer *peer;
+  int fd;
+  nws__address address;
+  struct nws__attempt *next;
+} nws__attempt;
+
+struct nws__dial {
+  char *url; /* owned; `uri` points into it */
+  nws_uri uri;
+  nws_client_offer offer;
+  nws_client_handshake hs;
+  nws_tls *tls; /* held; NULL for ws:// */
+  uv_getaddrinfo_t lookup;
+  nws__local *targets; /* owned: the addresses to try, in order */
+  size_t target_count;
+  size_t target_next;
+  int fixed;              /* the targets are the application's */
+  nws__attempt *attempts; /* those under way */
+  uint64_t deadline;      /* of everything */
+  uint64_t connect_by;
+  uint64_t next_at;       /* when the next address is to be tried */
+  uint64_t connect_limit; /* ns; NWS_NEVER: none */
+  uint64_t attempt_delay; /* ns; NWS_NEVER: none */
+  size_t request_len;     /* bytes that the request takes */
+  int error;              /* of the last attempt */
+};
+
+/* attempt.c */
+size_t nws__targets_sort(const struct addrinfo *found, nws__local *out);
+int nws__targets_literal(const char *host, uint16_t port, nws__local *out);
+void nws__attempt_begin(nws_peer *peer);
+void nws__attempt_timeout(nws_peer *peer, uint64_t now);
+void nws__attempt_drop_all(nws__dial *dial);
+
+/* client_shake.c */
+int nws__client_check(nws__dial *dial, const nws__setup *setup);
+void nws__client_connected(nws_peer *peer);
+
+#endif
