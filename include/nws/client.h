@@ -26,7 +26,10 @@ typedef struct nws_client_options {
   const nws_handler *handler;
   void *user;                    /**< what nws_peer_user() gives at first */
   const char *url;               /**< "ws://host:port/path?query", wss likewise,
-                                      or "ws+unix:SOCKET:/path?query" */
+                                      or "ws+unix:SOCKET:/path?query". A name
+                                      and a password, percent-encoded, before
+                                      the host ("ws://name:password@…") are sent
+                                      as Basic (RFC 7617) */
   const nws_client_offer *offer; /**< subprotocols, headers and so on; its `uri`
                                       is not read. NULL: nothing special */
   const nws_conn_config *conn;   /**< NULL: defaults */
@@ -35,6 +38,10 @@ typedef struct nws_client_options {
   nws_tls *tls; /**< for wss://: whom to trust, and what to show; held until
                      `closed`. NULL: what the system trusts */
 
+  const char *bearer; /**< a token for Authorization: Bearer (RFC 6750), instead
+                           of a name in the URL and of an Authorization header
+                           in the offer. Neither it nor a password shows up in
+                           any text that the library makes */
   const char *const *addresses; /**< instead of looking the URL's host up: IPv4
                                      and IPv6 addresses in numbers, tried in
                                      this order */
@@ -51,8 +58,9 @@ typedef struct nws_client_options {
  *
  *  @param peer  the result, valid until `closed`; may be NULL
  *  @return NWS_OK: the rest is told by callbacks; NWS_ERROR_URI_… and other
- *          errors in the options: nothing was started. A user name before the
- *          host is NWS_ERROR_URI_AUTHORITY as long as nothing sends it. */
+ *          errors in the options: nothing was started. NWS_ERROR_CONFIG: two
+ *          ways to log in at once, or addresses for a Unix socket;
+ *          NWS_ERROR_FIELD: a token that cannot be sent. */
 NWS_API int nws_client_connect(nws_loop *loop,
                                const nws_client_options *options,
                                nws_peer **peer);

@@ -20,10 +20,19 @@ typedef struct nws__attempt {
   struct nws__attempt *next;
 } nws__attempt;
 
+/* A name and a password, decoded: "name:password" in one piece. */
+typedef struct nws__login {
+  char *text; /* owned */
+  size_t name_len;
+  size_t password_len;
+} nws__login;
+
 struct nws__dial {
   char *url; /* owned; `uri` points into it */
   nws_uri uri;
-  nws_client_offer offer;
+  nws_client_offer offer; /* its headers are these: */
+  nws_header *headers;    /* owned: the application's and ours */
+  char *authorization;    /* owned; NULL: none of ours */
   nws_client_handshake hs;
   nws_tls *tls; /* held; NULL for ws:// */
   uv_getaddrinfo_t lookup;
@@ -40,6 +49,13 @@ struct nws__dial {
   size_t request_len;     /* bytes that the request takes */
   int error;              /* of the last attempt */
 };
+
+/* authorize.c */
+int nws__login_decode(nws_str userinfo, nws__login *out);
+void nws__login_free(nws__login *login);
+int nws__login_basic(const nws__login *login, char **out);
+int nws__authorize(const nws_uri *uri, const char *token,
+                   const nws_client_offer *offer, char **out);
 
 /* attempt.c */
 size_t nws__targets_sort(const struct addrinfo *found, nws__local *out);

@@ -72,10 +72,6 @@ static int take_url(nws__dial *dial, const char *url) {
   if (rc != NWS_OK) {
     return rc;
   }
-  /* What stands before an @ would be lost: there is no way to send it yet. */
-  if (dial->uri.userinfo.ptr != NULL) {
-    return NWS_ERROR_URI_AUTHORITY;
-  }
   return dial->uri.host.len > NWS__HOST_MAX ? NWS_ERROR_URI_AUTHORITY : NWS_OK;
 }
 
@@ -95,14 +91,44 @@ static int take_tls(nws__dial *dial, nws_loop *loop, nws_tls *tls) {
   return NWS_OK;
 }
 
-static int take_offer(nws__dial *dial, const nws_client_offer *offer) {
+/* Puts our header behind those of the application, which are checked when the
+ * request is made. */
+static int add_authorization(nws__dial *dial) {
+  nws_client_offer *offer = &dial->offer;
+  size_t count = offer->header_count;
+  if (dial->authorization == NULL) {
+    return NWS_OK;
+  }
+  dial->headers = calloc(count + 1, sizeof(*dial->headers));
+  if (dial->headers == NULL) {
+    return NWS_ERROR_MEMORY;
+  }
+  if (count > 0) {
+    memcpy(dial->headers, offer->headers, count * sizeof(*dial->headers));
+  }
+  dial->headers[count].name = nws_str_of("Authorization");
+  dial->headers[count].value = nws_str_of(dial->authorization);
+  offer->headers = dial->headers;
+  offer->header_count = count + 1;
+  return NWS_OK;
+}
+
+static int take_offer(nws__dial *dial, const nws_client_offer *offer,
+                      const char *bearer) {
   nws_client_offer none = {.size = sizeof(none)};
   if (offer == NULL) {
     offer = &none;
   }
   int rc = nws__setup_options(&dial->offer, sizeof(dial->offer), offer);
+  if (rc != NWS_OK) {
+    return rc;
+  }
+  if (dial->offer.headers == NULL && dial->offer.header_count > 0) {
+    return NWS_ERROR_ARGUMENT;
+  }
   dial->offer.uri = &dial->uri;
-  return rc;
+  rc = nws__authorize(&dial->uri, bearer, &dial->offer, &dial->authorization);
+  return rc == NWS_OK ? add_authorization(dial) : rc;
 }
 
 /* The addresses of the application's own. */
@@ -177,6 +203,8 @@ void nws__client_cancel(nws__dial *dial) {
 
 void nws__client_free(nws__dial *dial) {
   free(dial->targets);
+  free(dial->headers);
+  free(dial->authorization);
   nws_extension_release(dial->hs.extensions, dial->hs.extension_count);
   nws_tls_drop(dial->tls);
   free(dial->url);
@@ -221,7 +249,7 @@ static int prepare(nws__dial *dial, nws__setup **setup, nws_loop *loop,
     rc = take_tls(dial, loop, options->tls);
   }
   if (rc == NWS_OK) {
-    rc = take_offer(dial, options->offer);
+    rc = take_offer(dial, options->offer, options->bearer);
   }
   if (rc == NWS_OK) {
     rc = take_setup(loop, options, dial, setup);

@@ -332,8 +332,6 @@ static void test_options(void **state) {
   offer.header_count = 1;
   assert_int_equal(connect_error(&fx, "ws://a:b/", NULL), NWS_ERROR_URI_PORT);
   assert_int_equal(connect_error(&fx, "http://a/", NULL), NWS_ERROR_URI_SCHEME);
-  assert_int_equal(connect_error(&fx, "ws://me:secret@a/", NULL),
-                   NWS_ERROR_URI_AUTHORITY);
   assert_int_equal(connect_error(&fx, NULL, NULL), NWS_ERROR_ARGUMENT);
   assert_int_equal(connect_error(&fx, "ws://a/", &offer),
                    NWS_ERROR_HEADER_RESERVED);
