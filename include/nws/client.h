@@ -52,6 +52,15 @@ typedef struct nws_client_options {
   uint32_t attempt_delay_ms; /**< how long an address is tried alone before the
                                   next is tried as well; 0: 250; UINT32_MAX:
                                   until it has failed */
+  unsigned max_redirects; /**< how often to go where the server sends us (301,
+                               302, 303, 307, 308; http and https count as ws
+                               and wss). 0: never, such an answer is
+                               NWS_ERROR_STATUS. Never from wss to ws
+                               (NWS_ERROR_REDIRECT_INSECURE). To another origin
+                               (scheme, host or port) goes nothing of what logs
+                               us in, of the offer's headers only User-Agent,
+                               and none of `addresses`; but TLS is as for the
+                               first */
 } nws_client_options;
 
 /** Connects.

@@ -126,6 +126,11 @@ typedef enum nws_error {
   /* Proxies in front of a server. */
   NWS_ERROR_PROXY_HEADER = -10257, /**< no valid header of the PROXY protocol */
 
+  /* What a client meets on its way. */
+  NWS_ERROR_REDIRECT = -10260,       /**< a redirect that leads nowhere */
+  NWS_ERROR_REDIRECT_LIMIT = -10261, /**< more redirects than max_redirects */
+  NWS_ERROR_REDIRECT_INSECURE = -10262, /**< a redirect from wss to ws */
+
   /* URI */
   NWS_ERROR_URI_SCHEME = -10300,    /**< neither ws nor wss */
   NWS_ERROR_URI_AUTHORITY = -10301, /**< malformed host */

@@ -259,6 +259,16 @@ static const nws_error_info table[] = {
          "the connection does not begin with a header of the PROXY protocol",
          "PROXY protocol 2", 0, 0),
 
+    PEER(NWS_ERROR_REDIRECT, "redirect",
+         "the server redirects to no ws, wss, http or https address",
+         "RFC 9110 10.2.2", 0, 0),
+    PEER(NWS_ERROR_REDIRECT_LIMIT, "redirect_limit",
+         "the server redirects more often than the limit", "RFC 9110 15.4", 0,
+         0),
+    PEER(NWS_ERROR_REDIRECT_INSECURE, "redirect_insecure",
+         "the server redirects from wss to ws, out of TLS", "RFC 6455 10.6", 0,
+         0),
+
     USAGE(NWS_ERROR_URI_SCHEME, "uri_scheme",
           "the URI's scheme is neither ws nor wss", "RFC 6455 3"),
     USAGE(NWS_ERROR_URI_AUTHORITY, "uri_authority",

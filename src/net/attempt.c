@@ -304,7 +304,7 @@ static int look_at(nws_peer *peer, const char *host, uint16_t port) {
 }
 
 /* Begins in the state RESOLVING. */
-void nws__attempt_begin(nws_peer *peer) {
+void nws__client_begin(nws_peer *peer) {
   const nws__dial *dial = peer->opening->dial;
   char host[NWS__HOST_MAX + 1];
   if (dial->fixed) {

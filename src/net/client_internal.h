@@ -34,12 +34,16 @@ struct nws__dial {
   nws_header *headers;    /* owned: the application's and ours */
   char *authorization;    /* owned; NULL: none of ours */
   nws_client_handshake hs;
-  nws_tls *tls; /* held; NULL for ws:// */
+  nws_tls *tls_given; /* the application's; held */
+  nws_tls *tls;       /* in use; held; NULL for ws:// */
+  unsigned max_redirects;
+  unsigned redirects; /* so far */
   uv_getaddrinfo_t lookup;
   nws__local *targets; /* owned: the addresses to try, in order */
   size_t target_count;
   size_t target_next;
   int fixed;              /* the targets are the application's */
+  int local;              /* the target is a Unix socket */
   nws__attempt *attempts; /* those under way */
   uint64_t deadline;      /* of everything */
   uint64_t connect_by;
@@ -57,10 +61,18 @@ int nws__login_basic(const nws__login *login, char **out);
 int nws__authorize(const nws_uri *uri, const char *token,
                    const nws_client_offer *offer, char **out);
 
+/* dial.c */
+int nws__client_show(nws__setup *setup, const char *url);
+int nws__client_tls(nws__dial *dial, nws_loop *loop);
+
+/* redirect.c */
+int nws__redirect_resolve(const char *text, const nws_uri *base, nws_str to,
+                          char **out);
+int nws__redirect_follow(nws_peer *peer);
+
 /* attempt.c */
 size_t nws__targets_sort(const struct addrinfo *found, nws__local *out);
 int nws__targets_literal(const char *host, uint16_t port, nws__local *out);
-void nws__attempt_begin(nws_peer *peer);
 void nws__attempt_timeout(nws_peer *peer, uint64_t now);
 void nws__attempt_drop_all(nws__dial *dial);
 

@@ -133,14 +133,15 @@ void nws__client_body(nws_peer *peer, const uint8_t *data, size_t len) {
     opening->rest_len += len;
   }
   if (len == want) {
-    nws__peer_die(peer, NWS_ERROR_STATUS);
+    nws__peer_die(peer, 0); /* it has its error already */
   }
 }
 
-static void refused(nws_peer *peer, const uint8_t *rest, size_t len) {
+static void refused(nws_peer *peer, int error, const uint8_t *rest,
+                    size_t len) {
   nws__peer_enter(peer, NWS__REFUSED);
   peer->flags |= NWS__SHOWN;
-  peer->error = NWS_ERROR_STATUS;
+  peer->error = error;
   uint64_t end = uv_hrtime() + BODY_NS;
   nws__timer_earlier(peer, end);
   nws__client_body(peer, rest, len);
@@ -189,7 +190,10 @@ void nws__client_read(nws_peer *peer, uint8_t *data, size_t len) {
   size_t used = hs->head.len - before;
   if (rc == NWS_OK) {
     established(peer, data + used, len - used);
-  } else {
-    refused(peer, data + used, len - used);
+    return;
+  }
+  rc = nws__redirect_follow(peer);
+  if (rc != NWS_OK) {
+    refused(peer, rc, data + used, len - used);
   }
 }

@@ -29,6 +29,7 @@ static int take_unix(nws__dial *dial, const char *rest) {
   }
   dial->target_count = 1;
   dial->fixed = 1;
+  dial->local = 1;
   int rc = nws__socket_path(path, &dial->targets[0].local);
   if (rc != NWS_OK) {
     return rc == NWS_ERROR_ARGUMENT ? NWS_ERROR_URI_AUTHORITY : rc;
@@ -76,7 +77,10 @@ static int take_url(nws__dial *dial, const char *url) {
 }
 
 /* Whoever brings no trust of its own shares what the system trusts. */
-static int take_tls(nws__dial *dial, nws_loop *loop, nws_tls *tls) {
+int nws__client_tls(nws__dial *dial, nws_loop *loop) {
+  nws_tls *tls = dial->tls_given;
+  nws_tls_drop(dial->tls);
+  dial->tls = NULL;
   if (!dial->uri.secure) {
     return NWS_OK;
   }
@@ -89,6 +93,13 @@ static int take_tls(nws__dial *dial, nws_loop *loop, nws_tls *tls) {
   }
   dial->tls = nws__tls_keep(tls != NULL ? tls : loop->tls);
   return NWS_OK;
+}
+
+static int take_tls(nws__dial *dial, nws_loop *loop, nws_tls *tls) {
+  if (tls != NULL) {
+    dial->tls_given = nws__tls_keep(tls);
+  }
+  return nws__client_tls(dial, loop);
 }
 
 /* Puts our header behind those of the application, which are checked when the
@@ -159,28 +170,30 @@ static int take_addresses(nws__dial *dial, const nws_client_options *options) {
   return NWS_OK;
 }
 
-/* What may be shown of an address: all but who is logged in. */
-static int show_url(nws__setup *setup, const char *url) {
+static uint64_t ns_of(uint32_t ms, uint64_t fallback) {
+  if (ms == UINT32_MAX) {
+    return NWS_NEVER;
+  }
+  return ms == 0 ? fallback : ms * NS_PER_MS;
+}
+
+/* What may be shown of a URL: all but who is logged in. */
+int nws__client_show(nws__setup *setup, const char *url) {
   size_t len = strlen(url);
   const char *host = strstr(url, "//");
   size_t from = host == NULL ? 0 : (size_t)(host - url) + 2;
   size_t end = from + strcspn(url + from, "/?#");
   const char *at = memchr(url + from, '@', end - from);
   size_t skip = at == NULL || host == NULL ? 0 : (size_t)(at - url) + 1 - from;
-  setup->url = malloc(len - skip + 1);
-  if (setup->url == NULL) {
+  char *shown = malloc(len - skip + 1);
+  if (shown == NULL) {
     return NWS_ERROR_MEMORY;
   }
-  memcpy(setup->url, url, from);
-  memcpy(setup->url + from, url + from + skip, len - from - skip + 1);
+  memcpy(shown, url, from);
+  memcpy(shown + from, url + from + skip, len - from - skip + 1);
+  free(setup->url);
+  setup->url = shown;
   return NWS_OK;
-}
-
-static uint64_t ns_of(uint32_t ms, uint64_t fallback) {
-  if (ms == UINT32_MAX) {
-    return NWS_NEVER;
-  }
-  return ms == 0 ? fallback : ms * NS_PER_MS;
 }
 
 static int take_setup(nws_loop *loop, const nws_client_options *options,
@@ -192,7 +205,7 @@ static int take_setup(nws_loop *loop, const nws_client_options *options,
   *out = setup;
   int rc = nws__setup_copy(setup, loop, options->handler, options->conn,
                            &options->limits, dial->offer.extension_count);
-  return rc == NWS_OK ? show_url(setup, options->url) : rc;
+  return rc == NWS_OK ? nws__client_show(setup, options->url) : rc;
 }
 
 /* Gives up what is under way. */
@@ -207,6 +220,7 @@ void nws__client_free(nws__dial *dial) {
   free(dial->authorization);
   nws_extension_release(dial->hs.extensions, dial->hs.extension_count);
   nws_tls_drop(dial->tls);
+  nws_tls_drop(dial->tls_given);
   free(dial->url);
   free(dial);
 }
@@ -233,7 +247,7 @@ static int start(nws_loop *loop, nws__setup *setup, nws__dial *dial, void *user,
     *out = peer;
   }
   peer->flags |= NWS__BUSY;
-  nws__attempt_begin(peer);
+  nws__client_begin(peer);
   nws__peer_leave(peer);
   return NWS_OK;
 }
@@ -254,6 +268,7 @@ static int prepare(nws__dial *dial, nws__setup **setup, nws_loop *loop,
   if (rc == NWS_OK) {
     rc = take_setup(loop, options, dial, setup);
   }
+  dial->max_redirects = options->max_redirects;
   dial->connect_limit = ns_of(options->connect_timeout_ms, NWS_NEVER);
   dial->attempt_delay =
       ns_of(options->attempt_delay_ms, ATTEMPT_DELAY_MS * NS_PER_MS);

@@ -521,6 +521,7 @@ void nws__server_refuse(nws_peer *peer, int error, unsigned status);
 void nws__server_give_up(nws_peer *peer);
 
 /* What the life of a peer needs of a client; client_internal.h has the rest. */
+void nws__client_begin(nws_peer *peer);
 void nws__client_request(nws_peer *peer);
 void nws__client_read(nws_peer *peer, uint8_t *data, size_t len);
 void nws__client_body(nws_peer *peer, const uint8_t *data, size_t len);

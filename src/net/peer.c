@@ -5,6 +5,7 @@
  *                                            |         ^        ^
  *                                            +-> deciding ------+    (server)
  *                                            +-> refused -> dead     (client)
+ *                                            +-> resolving: a redirect
  *
  * Without TLS `securing` is left out; `proxied` comes before it where a proxy
  * tells of the client. Any state may become dead. `closing` is
@@ -40,7 +41,7 @@ static int may_follow(unsigned from, unsigned to) {
       [NWS__PROXIED] = TO(NWS__SECURING) | TO(NWS__SHAKING),
       [NWS__SECURING] = TO(NWS__SHAKING),
       [NWS__SHAKING] = TO(NWS__DECIDING) | TO(NWS__REFUSED) | TO(NWS__OPEN) |
-                       TO(NWS__CLOSING),
+                       TO(NWS__CLOSING) | TO(NWS__RESOLVING),
       [NWS__DECIDING] = TO(NWS__OPEN) | TO(NWS__CLOSING),
       [NWS__REFUSED] = 0,
       [NWS__OPEN] = TO(NWS__CLOSING),
@@ -175,7 +176,14 @@ static void on_detached(uv_handle_t *handle) {
   nws_peer *peer = handle->data;
   nws_loop *loop = peer->loop;
   nws__loop_enter(loop);
-  nws__peer_unhold(peer);
+  if (peer->state == NWS__RESOLVING) {
+    peer->holds--;
+    peer->flags |= NWS__BUSY;
+    nws__client_begin(peer);
+    nws__peer_leave(peer);
+  } else {
+    nws__peer_unhold(peer);
+  }
   nws__loop_leave(loop);
 }
 
