@@ -61,6 +61,18 @@ typedef struct nws_client_options {
                                us in, of the offer's headers only User-Agent,
                                and none of `addresses`; but TLS is as for the
                                first */
+  const char *proxy; /**< to go through a proxy: "http://host:port" (by CONNECT,
+                          port 80 if none) or "socks5://host:port" (1080;
+                          "socks5h" is the same), with "name:password@" before
+                          the host if need be. It looks names up. Without a
+                          scheme it is http. NULL: none. With `addresses` or a
+                          Unix socket NWS_ERROR_CONFIG */
+  int proxy_from_environment; /**< 1: the proxy is what the environment says:
+                          ws_proxy or http_proxy, wss_proxy or https_proxy, then
+                          all_proxy, but none for hosts in no_proxy (names,
+                          domains, addresses, address/bits, or one star). All in
+                          capitals too but HTTP_PROXY, as with curl. With
+                          `addresses` and Unix sockets it is not asked */
 } nws_client_options;
 
 /** Connects.

@@ -130,6 +130,9 @@ typedef enum nws_error {
   NWS_ERROR_REDIRECT = -10260,       /**< a redirect that leads nowhere */
   NWS_ERROR_REDIRECT_LIMIT = -10261, /**< more redirects than max_redirects */
   NWS_ERROR_REDIRECT_INSECURE = -10262, /**< a redirect from wss to ws */
+  NWS_ERROR_PROXY = -10263,        /**< the proxy does not speak as it should */
+  NWS_ERROR_PROXY_STATUS = -10264, /**< the proxy does not lead there */
+  NWS_ERROR_PROXY_AUTH = -10265,   /**< the proxy wants (another) password */
 
   /* URI */
   NWS_ERROR_URI_SCHEME = -10300,    /**< neither ws nor wss */
@@ -137,7 +140,8 @@ typedef enum nws_error {
   NWS_ERROR_URI_PORT = -10302,      /**< port not in 1 to 65535 */
   NWS_ERROR_URI_PATH = -10303,      /**< a byte that must be percent-encoded */
   NWS_ERROR_URI_FRAGMENT =
-      -10304 /**< a fragment, which ws URIs must not have */
+      -10304,                  /**< a fragment, which ws URIs must not have */
+  NWS_ERROR_PROXY_URI = -10305 /**< an address of a proxy that is none */
 } nws_error;
 
 /** Whose fault an error is, and so what to do about it. */

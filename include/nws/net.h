@@ -92,8 +92,8 @@ typedef struct nws_closed {
                            (NWS_ERROR_STATUS, …_REDIRECT…,
                            …_PROXY_STATUS, …_PROXY_AUTH); else NULL */
   nws_str body;       /**< the start of that answer's body, as far as it came */
-  const char *detail; /**< more about `error` where TLS knows more, such as
-                           "certificate has expired"; else "" */
+  const char *detail; /**< more about `error` where TLS or a proxy knows more,
+                           such as "certificate has expired"; else "" */
   const char *url;    /**< client: nws_peer_url(); server: NULL */
 } nws_closed;
 
@@ -376,7 +376,7 @@ NWS_API nws_extension_use *nws_peer_extensions(const nws_peer *peer,
 
 /** Writes the address of the other end, "127.0.0.1:4711", "[::1]:4711", or
  *  "unix", which has none, with a zero byte; in `closed` too. Until a client is
- * connected, the one that it tries.
+ * connected, the one that it tries; behind a proxy that of the proxy.
  *  @param cap  room; 64 suffices
  *  @return NWS_OK; NWS_ERROR_BUFFER; UV_ENOTCONN while there is none. */
 NWS_API int nws_peer_address(const nws_peer *peer, char *out, size_t cap);

@@ -268,6 +268,15 @@ static const nws_error_info table[] = {
     PEER(NWS_ERROR_REDIRECT_INSECURE, "redirect_insecure",
          "the server redirects from wss to ws, out of TLS", "RFC 6455 10.6", 0,
          0),
+    PEER(NWS_ERROR_PROXY, "proxy",
+         "the proxy does not answer as one of its kind does",
+         "RFC 9110 9.3.6, RFC 1928", 0, 0),
+    PEER(NWS_ERROR_PROXY_STATUS, "proxy_status",
+         "the proxy refuses to connect there, or cannot",
+         "RFC 9110 9.3.6, RFC 1928 6", 0, 0),
+    PEER(NWS_ERROR_PROXY_AUTH, "proxy_auth",
+         "the proxy wants a name and a password, or others",
+         "RFC 9110 15.5.8, RFC 1929", 0, 0),
 
     USAGE(NWS_ERROR_URI_SCHEME, "uri_scheme",
           "the URI's scheme is neither ws nor wss", "RFC 6455 3"),
@@ -279,6 +288,9 @@ static const nws_error_info table[] = {
           "the URI holds a byte that must be percent-encoded", "RFC 3986 3.3"),
     USAGE(NWS_ERROR_URI_FRAGMENT, "uri_fragment",
           "the URI has a fragment, which ws and wss do not have", "RFC 6455 3"),
+    USAGE(NWS_ERROR_PROXY_URI, "proxy_uri",
+          "the proxy's address is not http://, socks5:// or socks5h://",
+          "RFC 3986 3"),
 };
 
 /* Its number is one that no error has, lest it pass for the row of 0. */

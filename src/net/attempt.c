@@ -311,9 +311,14 @@ void nws__client_begin(nws_peer *peer) {
     start_attempts(peer);
     return;
   }
-  memcpy(host, dial->uri.host.ptr, dial->uri.host.len);
-  host[dial->uri.host.len] = '\0';
-  int rc = look_at(peer, host, dial->uri.port);
+  int rc;
+  if (dial->proxy.host[0] != '\0') {
+    rc = look_at(peer, dial->proxy.host, dial->proxy.port);
+  } else {
+    memcpy(host, dial->uri.host.ptr, dial->uri.host.len);
+    host[dial->uri.host.len] = '\0';
+    rc = look_at(peer, host, dial->uri.port);
+  }
   if (rc != NWS_OK) {
     nws__peer_die(peer, rc);
   }

@@ -2,13 +2,14 @@
  * how far it got.
  *
  * It lives only until the connection is open. dial.c takes the options,
- * attempt.c finds addresses and connects to them, client_shake.c asks for the
- * WebSocket.
+ * attempt.c finds addresses and connects to them, tunnel.c goes through a
+ * proxy, client_shake.c asks for the WebSocket, redirect.c starts over.
  */
 #ifndef NWS_CLIENT_INTERNAL_H
 #define NWS_CLIENT_INTERNAL_H
 
 #include "net_internal.h"
+#include "proxy.h"
 
 /* One TCP connection that is tried. It holds the loop, not the peer. */
 typedef struct nws__attempt {
@@ -20,13 +21,6 @@ typedef struct nws__attempt {
   struct nws__attempt *next;
 } nws__attempt;
 
-/* A name and a password, decoded: "name:password" in one piece. */
-typedef struct nws__login {
-  char *text; /* owned */
-  size_t name_len;
-  size_t password_len;
-} nws__login;
-
 struct nws__dial {
   char *url; /* owned; `uri` points into it */
   nws_uri uri;
@@ -34,8 +28,12 @@ struct nws__dial {
   nws_header *headers;    /* owned: the application's and ours */
   char *authorization;    /* owned; NULL: none of ours */
   nws_client_handshake hs;
-  nws_tls *tls_given; /* the application's; held */
-  nws_tls *tls;       /* in use; held; NULL for ws:// */
+  nws_tls *tls_given;    /* the application's; held */
+  nws_tls *tls;          /* in use; held; NULL for ws:// */
+  nws__proxy proxy;      /* on this way; its host may be empty: none */
+  int proxy_environment; /* look for one there */
+  nws__socks_step socks_step;
+  const char *detail; /* static; more about what ended it, or NULL */
   unsigned max_redirects;
   unsigned redirects; /* so far */
   uv_getaddrinfo_t lookup;
@@ -55,15 +53,13 @@ struct nws__dial {
 };
 
 /* authorize.c */
-int nws__login_decode(nws_str userinfo, nws__login *out);
-void nws__login_free(nws__login *login);
-int nws__login_basic(const nws__login *login, char **out);
 int nws__authorize(const nws_uri *uri, const char *token,
                    const nws_client_offer *offer, char **out);
 
 /* dial.c */
 int nws__client_show(nws__setup *setup, const char *url);
 int nws__client_tls(nws__dial *dial, nws_loop *loop);
+int nws__client_proxy(nws__dial *dial);
 
 /* redirect.c */
 int nws__redirect_resolve(const char *text, const nws_uri *base, nws_str to,
@@ -79,5 +75,11 @@ void nws__attempt_drop_all(nws__dial *dial);
 /* client_shake.c */
 int nws__client_check(nws__dial *dial, const nws__setup *setup);
 void nws__client_connected(nws_peer *peer);
+void nws__client_arrived(nws_peer *peer);
+void nws__client_refused(nws_peer *peer, int error, const uint8_t *rest,
+                         size_t len);
+
+/* tunnel.c */
+void nws__tunnel_start(nws_peer *peer);
 
 #endif

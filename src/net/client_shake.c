@@ -59,13 +59,22 @@ static void secure(nws_peer *peer, const nws__dial *dial) {
   nws__secure_start(peer, dial->tls, host);
 }
 
-/* TCP has connected. */
-void nws__client_connected(nws_peer *peer) {
+/* The way to the server is free. */
+void nws__client_arrived(nws_peer *peer) {
   const nws__dial *dial = peer->opening->dial;
   if (dial->tls == NULL) {
     nws__client_request(peer);
   } else {
     secure(peer, dial);
+  }
+}
+
+/* TCP has connected, to the server or to a proxy. */
+void nws__client_connected(nws_peer *peer) {
+  if (peer->opening->dial->proxy.host[0] == '\0') {
+    nws__client_arrived(peer);
+  } else {
+    nws__tunnel_start(peer);
   }
 }
 
@@ -75,6 +84,13 @@ void nws__client_timeout(nws_peer *peer, uint64_t now) {
   } else {
     nws__peer_die(peer, NWS_ERROR_HANDSHAKE_TIMEOUT);
   }
+}
+
+/* What there is to say about the end but its error; NULL: nothing. */
+const char *nws__client_detail(const nws_peer *peer) {
+  const nws__opening *opening = peer->opening;
+  return opening == NULL || opening->dial == NULL ? NULL
+                                                  : opening->dial->detail;
 }
 
 /* The head that the application may see now. */
@@ -137,8 +153,9 @@ void nws__client_body(nws_peer *peer, const uint8_t *data, size_t len) {
   }
 }
 
-static void refused(nws_peer *peer, int error, const uint8_t *rest,
-                    size_t len) {
+/* The server or a proxy has answered, but not as one would like. */
+void nws__client_refused(nws_peer *peer, int error, const uint8_t *rest,
+                         size_t len) {
   nws__peer_enter(peer, NWS__REFUSED);
   peer->flags |= NWS__SHOWN;
   peer->error = error;
@@ -194,6 +211,6 @@ void nws__client_read(nws_peer *peer, uint8_t *data, size_t len) {
   }
   rc = nws__redirect_follow(peer);
   if (rc != NWS_OK) {
-    refused(peer, rc, data + used, len - used);
+    nws__client_refused(peer, rc, data + used, len - used);
   }
 }

@@ -102,6 +102,28 @@ static int take_tls(nws__dial *dial, nws_loop *loop, nws_tls *tls) {
   return nws__client_tls(dial, loop);
 }
 
+/* Looks in the environment, if that is asked for, who leads to the URL. The
+ * addresses of the application are those of the server itself. */
+int nws__client_proxy(nws__dial *dial) {
+  if (!dial->proxy_environment) {
+    return NWS_OK;
+  }
+  nws__proxy_free(&dial->proxy);
+  const char *text = dial->fixed ? NULL : nws__proxy_environment(&dial->uri);
+  return text == NULL ? NWS_OK : nws__proxy_parse(text, &dial->proxy);
+}
+
+static int take_proxy(nws__dial *dial, const nws_client_options *options) {
+  dial->proxy_environment = options->proxy_from_environment;
+  if (options->proxy == NULL) {
+    return nws__client_proxy(dial);
+  }
+  if (dial->proxy_environment || dial->fixed) {
+    return NWS_ERROR_CONFIG;
+  }
+  return nws__proxy_parse(options->proxy, &dial->proxy);
+}
+
 /* Puts our header behind those of the application, which are checked when the
  * request is made. */
 static int add_authorization(nws__dial *dial) {
@@ -218,6 +240,7 @@ void nws__client_free(nws__dial *dial) {
   free(dial->targets);
   free(dial->headers);
   free(dial->authorization);
+  nws__proxy_free(&dial->proxy);
   nws_extension_release(dial->hs.extensions, dial->hs.extension_count);
   nws_tls_drop(dial->tls);
   nws_tls_drop(dial->tls_given);
@@ -258,6 +281,9 @@ static int prepare(nws__dial *dial, nws__setup **setup, nws_loop *loop,
   int rc = take_url(dial, options->url);
   if (rc == NWS_OK) {
     rc = take_addresses(dial, options);
+  }
+  if (rc == NWS_OK) {
+    rc = take_proxy(dial, options);
   }
   if (rc == NWS_OK) {
     rc = take_tls(dial, loop, options->tls);

@@ -101,6 +101,7 @@ typedef struct nws__queue {
 typedef enum nws__peer_state {
   NWS__RESOLVING,  /* client: the name is being looked up */
   NWS__CONNECTING, /* client: TCP is connecting to one of the addresses */
+  NWS__TUNNELING,  /* client: a proxy's answer is awaited */
   NWS__PROXIED,    /* server: what a proxy says first is awaited */
   NWS__SECURING,   /* the TLS handshake is under way */
   NWS__SHAKING,    /* the other end's HTTP head is awaited */
@@ -526,8 +527,12 @@ void nws__client_request(nws_peer *peer);
 void nws__client_read(nws_peer *peer, uint8_t *data, size_t len);
 void nws__client_body(nws_peer *peer, const uint8_t *data, size_t len);
 void nws__client_timeout(nws_peer *peer, uint64_t now);
+const char *nws__client_detail(const nws_peer *peer);
 const nws_http_head *nws__client_answer(const nws_peer *peer);
 void nws__client_cancel(nws__dial *dial);
 void nws__client_free(nws__dial *dial);
+
+/* tunnel.c */
+void nws__tunnel_read(nws_peer *peer);
 
 #endif

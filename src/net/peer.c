@@ -8,10 +8,10 @@
  *                                            +-> resolving: a redirect
  *
  * Without TLS `securing` is left out; `proxied` comes before it where a proxy
- * tells of the client. Any state may become dead. `closing` is
- * the orderly end of TCP: what was said leaves, our side is shut, and what
- * still comes is discarded until the other side shuts too, so that no RST
- * overtakes the last frame or response.
+ * tells of the client, `tunneling` where a client goes through one. Any state
+ * may become dead. `closing` is the orderly end of TCP: what was said leaves,
+ * our side is shut, and what still comes is discarded until the other side
+ * shuts too, so that no RST overtakes the last frame or response.
  *
  * While the loop works on a peer it is BUSY; nws__peer_leave() then settles
  * everything that its input and the application have changed, once.
@@ -37,7 +37,10 @@
 static int may_follow(unsigned from, unsigned to) {
   static const uint16_t transitions[] = {
       [NWS__RESOLVING] = TO(NWS__CONNECTING),
-      [NWS__CONNECTING] = TO(NWS__SECURING) | TO(NWS__SHAKING),
+      [NWS__CONNECTING] =
+          TO(NWS__TUNNELING) | TO(NWS__SECURING) | TO(NWS__SHAKING),
+      [NWS__TUNNELING] =
+          TO(NWS__SECURING) | TO(NWS__SHAKING) | TO(NWS__REFUSED),
       [NWS__PROXIED] = TO(NWS__SECURING) | TO(NWS__SHAKING),
       [NWS__SECURING] = TO(NWS__SHAKING),
       [NWS__SHAKING] = TO(NWS__DECIDING) | TO(NWS__REFUSED) | TO(NWS__OPEN) |
@@ -331,6 +334,8 @@ static void describe(const nws_peer *peer, nws_closed *how) {
   if (peer->server == NULL) {
     how->url = peer->setup->url;
     how->response = nws__client_answer(peer);
+    const char *detail = nws__client_detail(peer);
+    how->detail = detail == NULL ? how->detail : detail;
   }
   if (how->response != NULL) {
     const nws__opening *opening = peer->opening;

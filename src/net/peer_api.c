@@ -19,6 +19,7 @@ int nws_peer_close(nws_peer *peer, unsigned code, nws_str reason) {
   }
   case NWS__RESOLVING:
   case NWS__CONNECTING:
+  case NWS__TUNNELING:
   case NWS__PROXIED:
   case NWS__SECURING:
   case NWS__SHAKING:

@@ -13,6 +13,7 @@ int nws__peer_reads(const nws_peer *peer) {
     return 0;
   }
   switch (peer->state) {
+  case NWS__TUNNELING:
   case NWS__PROXIED:
   case NWS__SHAKING:
   case NWS__REFUSED:
@@ -292,6 +293,10 @@ static void dispatch(nws_peer *peer, uint8_t *data, size_t len) {
 void nws__peer_read(nws_peer *peer) {
   if (peer->state == NWS__PROXIED) {
     nws__proxied_read(peer);
+    return;
+  }
+  if (peer->state == NWS__TUNNELING) {
+    nws__tunnel_read(peer);
     return;
   }
   int whole = peer->state == NWS__OPEN || peer->state == NWS__CLOSING;

@@ -279,6 +279,9 @@ int nws__redirect_follow(nws_peer *peer) {
   dial->redirects++;
   rc = nws__client_tls(dial, peer->loop);
   if (rc == NWS_OK) {
+    rc = nws__client_proxy(dial);
+  }
+  if (rc == NWS_OK) {
     rc = nws__client_check(dial, peer->setup);
   }
   if (rc == NWS_OK) {
