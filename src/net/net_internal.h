@@ -75,6 +75,7 @@ typedef struct nws__setup {
   nws_conn_config conn;
   nws_net_limits limits;
   char *url; /* a client's: where it goes, fit to be shown; owned */
+  struct nws_reconnect *link; /* a client's: who has made it, or NULL */
 } nws__setup;
 
 /* --- Write queue (queue.c) --- */

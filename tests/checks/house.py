@@ -25,6 +25,7 @@ NET_HEADERS = {
     "listener.h",
     "log.h",
     "net.h",
+    "reconnect.h",
     "remote.h",
     "stats.h",
     "sync.h",
