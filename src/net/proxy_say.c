@@ -120,7 +120,7 @@ size_t nws__socks_write(nws__socks_step step, const nws__proxy *proxy,
     out[3] = METHOD_LOGIN;
     return has_login ? 4 : 3;
   case NWS__SOCKS_LOGIN:
-    return write_login(&proxy->login, out);
+    return has_login ? write_login(&proxy->login, out) : 0;
   case NWS__SOCKS_CONNECT:
     return write_connect(to, out);
   default:

@@ -7,6 +7,7 @@
 #include "net_fixture.h"
 #include <nws/hub.h>
 #include <nws/remote.h>
+#include <nws/reconnect.h>
 
 enum callback {
   AT_REQUEST,
@@ -157,6 +158,8 @@ static void call_questions(nws_peer *peer) {
   nws_peer_server(peer);
   nws_peer_subprotocol(peer);
   nws_peer_address(peer, address, sizeof(address));
+  assert_int_equal(nws_peer_url(peer) == NULL, nws_peer_server(peer) != NULL);
+  assert_null(nws_peer_reconnect(peer));
   nws_peer_request(peer);
   nws_peer_response(peer);
   nws_peer_set_user(peer, nws_peer_user(peer));

@@ -165,7 +165,7 @@ static void test_first_wins(void **state) {
   dial d;
   (void)state;
   dial_init(&d, list, 3);
-  d.options.attempt_delay_ms = 0;
+  d.options.attempt_delay_ms = 8000;
   expect_open(&d);
   dial_end(&d);
 }
@@ -201,10 +201,10 @@ static void test_connected_in_time(void **state) {
   nws_client_options options = client_options(&st.fx, url);
   options.addresses = list;
   options.address_count = 1;
-  options.connect_timeout_ms = 30;
+  options.connect_timeout_ms = 400;
   client_start(&st.fx, &options);
   stage_accept(&st);
-  step_for(&st.fx, 60);
+  step_for(&st.fx, 500);
   raw_send(&st.fx, &st.r, out, put_101(&st, out, sizeof(out)));
   step_until(&st.fx, st.fx.c.opens == 1);
   raw_free(&st.r);

@@ -404,7 +404,7 @@ static void test_on_the_way(void **state) {
 
   options = client_options(&st.fx, url);
   options.max_redirects = 1;
-  options.limits.handshake_timeout_ms = 200;
+  options.limits.handshake_timeout_ms = 1000;
   client_start(&st.fx, &options);
   stage_accept(&st);
   raw_send(&st.fx, &st.r, away, sizeof(away) - 1);

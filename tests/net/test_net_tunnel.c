@@ -451,7 +451,7 @@ static void test_ends(void **state) {
   for (int socks = 0; socks < 2; socks++) {
     const char *scheme = socks ? "socks5://" : "http://";
     nws_client_options options = through(&st, scheme, "ws://h/");
-    options.limits.handshake_timeout_ms = 40;
+    options.limits.handshake_timeout_ms = 400;
     client_start(&st.fx, &options);
     tunnel_accept(&st);
     step_until(&st.fx, st.fx.c.closes == 1);
