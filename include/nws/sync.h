@@ -49,8 +49,9 @@ typedef struct nws_sync_end {
   int error;          /**< as in nws_closed */
   unsigned code;      /**< the peer's status code; 1005, 1006: none */
   nws_str reason;     /**< the peer's */
-  unsigned status;    /**< with NWS_ERROR_STATUS the HTTP status; else 0 */
-  nws_str body;       /**< with NWS_ERROR_STATUS the start of the body */
+  unsigned status;    /**< where there was an answer but not the one hoped for
+                           (nws_closed.response) its HTTP status; else 0 */
+  nws_str body;       /**< the start of that answer's body */
   const char *detail; /**< as in nws_closed */
 } nws_sync_end;
 

@@ -34,6 +34,7 @@ HARNESSES = {
     "split": ("frames", 120),
     "start": ("heads", 400),
     "uri": ("addresses", 200),
+    "way": ("addresses", 300),
 }
 # Those whose speed matters: they see every byte of every connection.
 FAST = {"codec", "conn", "model", "split"}

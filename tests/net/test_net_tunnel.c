@@ -443,6 +443,37 @@ static void test_bad_socks(void **state) {
 
 /* --- Other ends --- */
 
+/* The proxy goes away at every byte of its answers. */
+static void every_end(const char *scheme, const char *url, const turn *turns,
+                      size_t count) {
+  stage st;
+  tunnel_init(&st);
+  for (size_t last = 0; last < count; last++) {
+    for (size_t len = 0; len < turns[last].answer_len; len++) {
+      nws_client_options options = through(&st, scheme, url);
+      client_start(&st.fx, &options);
+      tunnel_accept(&st);
+      play(&st, turns, last, 0);
+      turn cut = turns[last];
+      cut.answer_len = len;
+      play(&st, &cut, 1, 0);
+      raw_free(&st.r);
+      step_until(&st.fx, st.fx.c.closes == 1);
+      assert_int_equal(st.fx.c.error, NWS_ERROR_PROXY);
+      assert_string_equal(closed_detail, "it has closed the connection");
+      step(&st.fx);
+      assert_int_equal(st.fx.c.closes, 1);
+    }
+  }
+  stage_end(&st);
+}
+
+static void test_every_end(void **state) {
+  (void)state;
+  every_end("http://", "ws://name.invalid:77/x", http_turns, 1);
+  every_end("socks5://u:pw@", "ws://192.0.2.1:77/x", socks_login_turns, 3);
+}
+
 static void test_ends(void **state) {
   nws_str none = {NULL, 0};
   stage st;
@@ -654,7 +685,7 @@ int main(void) {
       cmocka_unit_test(test_behind),      cmocka_unit_test(test_bad_http),
       cmocka_unit_test(test_bad_socks),   cmocka_unit_test(test_ends),
       cmocka_unit_test(test_options),     cmocka_unit_test(test_all_the_way),
-      cmocka_unit_test(test_redirect),
+      cmocka_unit_test(test_redirect),    cmocka_unit_test(test_every_end),
   };
   return cmocka_run_group_tests(tests, prepare, clean_up);
 }
