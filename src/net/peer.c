@@ -452,6 +452,8 @@ static void settle_open(nws_peer *peer, int due) {
     nws__peer_die(peer, rc);
   } else if (peer->state == NWS__OPEN && nws_conn_finished(&peer->conn)) {
     nws__peer_end(peer, nws_conn_fault(&peer->conn).error);
+  } else if ((peer->flags & NWS__BROKEN) != 0 && !nws__peer_reads(peer)) {
+    nws__peer_die(peer, peer->error); /* paused since writing has failed */
   }
 }
 
@@ -478,9 +480,12 @@ static void settle_closing(nws_peer *peer, int due) {
   }
 }
 
-/* Says whether TLS may hold bytes that the socket will not tell of. */
+/* Says whether to read without waiting: TLS may hold bytes that the socket will
+ * not tell of, or writing has failed and only what has come already counts. */
 static int unread(const nws_peer *peer) {
-  return peer->tls != NULL && nws__tls_more(peer->tls) && nws__peer_reads(peer);
+  int broken = (peer->flags & NWS__BROKEN) != 0;
+  int held = peer->tls != NULL && nws__tls_more(peer->tls);
+  return (broken || held) && nws__peer_reads(peer);
 }
 
 void nws__peer_leave(nws_peer *peer) {

@@ -304,6 +304,9 @@ void nws__peer_read(nws_peer *peer) {
   uint8_t *data = peer->loop->receive;
   long len = nws__peer_receive(peer, data, cap);
   if (len == UV_EAGAIN) {
+    if ((peer->flags & NWS__BROKEN) != 0) {
+      nws__peer_die(peer, peer->error); /* nothing is left to be read */
+    }
     return;
   }
   if (len <= 0) {

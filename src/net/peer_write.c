@@ -8,7 +8,8 @@
 #include "net_internal.h"
 
 /* After a failed write what the other end sent before may still be read: its
- * close frame says more than EPIPE does. */
+ * close frame says more than EPIPE does. Nothing is waited for: not every error
+ * of a write is the end of the connection, which would tell us. */
 static void broken(nws_peer *peer, int error) {
   uint32_t waiting = NWS__BLOCKED | NWS__THROTTLED;
   peer->flags |= NWS__BROKEN;

@@ -14,13 +14,23 @@ struct nws__tls {
   SSL *ssl;
   nws__tls_set *set;
   int fd;
-  int socket_error; /* of the last call that failed */
+  int socket_error;  /* of the last call that failed */
+  int send_error;    /* what sending failed with: it is over for good */
+  int receive_error; /* the same for receiving; data may have come before it */
   int at_eof;
   int want; /* UV_READABLE, UV_WRITABLE: what it waits for */
   int more; /* it may hold something that was received already */
   char subject[256];
   char detail[256];
 };
+
+/* Keeps an error: OpenSSL, asked again, would tell of another. */
+static int keep(int *error, int why) {
+  if (why != 0 && why != UV_EAGAIN) {
+    *error = why;
+  }
+  return why;
+}
 
 /* --- The BIO --- */
 
@@ -51,6 +61,8 @@ static int bio_write(BIO *bio, const char *data, int len) {
   BIO_clear_retry_flags(bio);
   long sent = nws__socket_send(tls->fd, &buf, 1);
   if (sent < 0) {
+    /* OpenSSL overlooks some failures, such as those of session tickets. */
+    keep(&tls->send_error, (int)sent);
     return bio_failed(bio, tls, sent, BIO_FLAGS_WRITE);
   }
   return (int)sent;
@@ -319,13 +331,16 @@ int nws__tls_want(const nws__tls *tls) {
 /* Bytes received; 0 after close_notify; UV_EAGAIN or an error. */
 long nws__tls_receive(nws__tls *tls, void *out, size_t cap) {
   size_t got = 0;
+  if (tls->receive_error != 0) {
+    return tls->receive_error;
+  }
   ERR_clear_error();
   tls->more = 1;
   while (got < cap) {
     size_t len = 0;
     int rc = SSL_read_ex(tls->ssl, (uint8_t *)out + got, cap - got, &len);
     if (rc != 1) {
-      int why = outcome(tls, rc);
+      int why = keep(&tls->receive_error, outcome(tls, rc));
       tls->more = why != UV_EAGAIN && got > 0;
       return got > 0 ? (long)got : why;
     }
@@ -356,9 +371,15 @@ static int send_one(nws__tls *tls, const uv_buf_t *buf, size_t *sent) {
 long nws__tls_send(nws__tls *tls, const uv_buf_t *bufs, unsigned count) {
   size_t sent = 0;
   int why = 0;
+  if (tls->send_error == 0) {
+    tls->send_error = tls->receive_error; /* which ends all */
+  }
+  if (tls->send_error != 0) {
+    return tls->send_error;
+  }
   ERR_clear_error();
   for (unsigned i = 0; i < count && why == 0; i++) {
-    why = send_one(tls, &bufs[i], &sent);
+    why = keep(&tls->send_error, send_one(tls, &bufs[i], &sent));
   }
   return why == 0 || sent > 0 ? (long)sent : why;
 }

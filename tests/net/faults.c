@@ -177,21 +177,37 @@ long faults_requests(void) {
 
 static faults_plan the_plan;
 static long called[FAULTS_CALLS];
+static size_t sent;
+static int accepted, accepted_fd;
 
 void faults_sockets(faults_plan plan) {
   the_plan = plan;
   memset(called, 0, sizeof(called));
+  sent = 0;
+  accepted = 0;
+  accepted_fd = -1;
 }
 
 long faults_called(faults_call call) {
   return called[call];
 }
 
-static int decided(faults_call call, size_t *max) {
+size_t faults_sent(void) {
+  return sent;
+}
+
+int faults_accepted(void) {
+  return accepted;
+}
+
+int faults_accepted_fd(void) {
+  return accepted_fd;
+}
+
+static int decided(faults_call call, int fd, size_t *max) {
+  long number = called[call]++;
   *max = SIZE_MAX;
-  if (the_plan == NULL)
-    return 0;
-  int error = the_plan(call, called[call]++, max);
+  int error = the_plan == NULL ? 0 : the_plan(call, number, fd, max);
   if (error != 0)
     errno = error;
   return error;
@@ -217,30 +233,37 @@ static ssize_t send_some(int fd, const struct msghdr *message, int flags,
 
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
   size_t max;
-  if (decided(FAULTS_SENDMSG, &max) != 0)
+  if (decided(FAULTS_SENDMSG, fd, &max) != 0)
     return -1;
-  return max == SIZE_MAX ? __real_sendmsg(fd, message, flags)
-                         : send_some(fd, message, flags, max);
+  ssize_t len = send_some(fd, message, flags, max);
+  if (len > 0)
+    sent += (size_t)len;
+  return len;
 }
 
 ssize_t __wrap_recv(int fd, void *out, size_t cap, int flags) {
   size_t max;
-  if (decided(FAULTS_RECV, &max) != 0)
+  if (decided(FAULTS_RECV, fd, &max) != 0)
     return -1;
   return __real_recv(fd, out, cap < max ? cap : max, flags);
 }
 
 int __wrap_accept4(int fd, struct sockaddr *from, socklen_t *len, int flags) {
   size_t max;
-  return decided(FAULTS_ACCEPT, &max) != 0
-             ? -1
-             : __real_accept4(fd, from, len, flags);
+  if (decided(FAULTS_ACCEPT, fd, &max) != 0)
+    return -1;
+  int peer = __real_accept4(fd, from, len, flags);
+  if (peer >= 0) {
+    accepted++;
+    accepted_fd = peer;
+  }
+  return peer;
 }
 
 /* A call that a signal interrupts, or that goes on by itself, has begun. */
 int __wrap_connect(int fd, const struct sockaddr *to, socklen_t len) {
   size_t max;
-  int error = decided(FAULTS_CONNECT, &max);
+  int error = decided(FAULTS_CONNECT, fd, &max);
   if (error == EINTR || error == EINPROGRESS) {
     (void)__real_connect(fd, to, len);
     errno = error;
@@ -250,9 +273,9 @@ int __wrap_connect(int fd, const struct sockaddr *to, socklen_t len) {
 
 int __wrap_socket(int family, int type, int protocol) {
   size_t max;
-  return decided(FAULTS_SOCKET, &max) != 0
-             ? -1
-             : __real_socket(family, type, protocol);
+  if (decided(FAULTS_SOCKET, -1, &max) != 0)
+    return -1;
+  return __real_socket(family, type, protocol);
 }
 
 /* --- Time --- */

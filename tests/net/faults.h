@@ -52,15 +52,23 @@ typedef enum faults_call {
   FAULTS_CALLS
 } faults_call;
 
-/* Decides about a call, the `number`-th of its kind since the plan was made:
- * 0 lets it happen, with at most *max bytes; else it fails with that errno. */
-typedef int (*faults_plan)(faults_call call, long number, size_t *max);
+/* Decides about a call, the `number`-th of its kind since the plan was made,
+ * on `fd`: 0 lets it happen, with at most *max bytes; else it fails with that
+ * errno. */
+typedef int (*faults_plan)(faults_call call, long number, int fd, size_t *max);
 
 /* NULL: all calls happen. */
 void faults_sockets(faults_plan plan);
 
 /* How many calls of a kind there were since. */
 long faults_called(faults_call call);
+
+/* How many bytes were sent, and connections accepted, since. */
+size_t faults_sent(void);
+int faults_accepted(void);
+
+/* The socket that was accepted last. */
+int faults_accepted_fd(void);
 
 /* --- Time --- */
 

@@ -1,8 +1,7 @@
 /* test_net_tls.c - TLS: who is trusted, what is said of who is not, and that
  * everything works as it does without.
  */
-#include "net_fixture.h"
-#include "tls_certs.h"
+#include "tls_raw.h"
 
 static cert root, other_root, server_cert, client_cert;
 
@@ -536,6 +535,34 @@ static void test_plain_server(void **state) {
   fixture_end(&fx);
 }
 
+/* What was good before a record that was tampered with is delivered, and the
+ * error is that of the record, also when one read gets both. */
+static void test_tampered(void **state) {
+  uint8_t out[64];
+  fixture fx;
+  wire w;
+  (void)state;
+  prepare(&fx, cert_tls(&server_cert, NULL, NULL));
+  SSL_CTX *ctx = wire_context(NULL);
+  wire_init(&w, raw_socket(nws_server_port(fx.server)), ctx, 0);
+  step_until(&fx, (wire_pull(&w), wire_ready(&w)));
+  wire_say(&w, raw_request, RAW_REQUEST_LEN);
+  step_until(&fx, (wire_pull(&w), w.len > 0 && fx.s.opens == 1));
+  w.limit = w.made;
+  wire_say(&w, out, put_frame(out, 0x81, "good", 4));
+  wire_say(&w, out, put_frame(out, 0x81, "evil", 4));
+  w.out[w.made - 1] ^= 1;
+  w.limit = SIZE_MAX;
+  wire_push(&w);
+  step_until(&fx, (wire_pull(&w), w.r.ended || w.r.error != 0));
+  wire_free(&w);
+  SSL_CTX_free(ctx);
+  step_until(&fx, fx.s.closes == 1);
+  assert_int_equal(fx.s.messages, 1);
+  assert_int_equal(fx.s.error, NWS_ERROR_TLS);
+  fixture_end(&fx);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_echo),
@@ -553,6 +580,7 @@ int main(void) {
       cmocka_unit_test(test_self_signed),
       cmocka_unit_test(test_plain_http),
       cmocka_unit_test(test_plain_server),
+      cmocka_unit_test(test_tampered),
   };
   return cmocka_run_group_tests(tests, make_certs, free_certs);
 }
