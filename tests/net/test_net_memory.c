@@ -1,5 +1,5 @@
-/* test_net_memory.c - memory runs out, at every place where it is asked for, for
- * a moment or for good.
+/* test_net_memory.c - memory runs out, at every place where it is asked for,
+ * for a moment or for good.
  *
  *     test_net_memory plain|tls
  *
@@ -10,12 +10,46 @@
  */
 #include "talk.h"
 
+/* OpenSSL 3.0 loses a block or two itself where memory runs out while it parses
+ * a certificate; a connection of ours that was not freed would be dozens. */
+#define OPENSSL_LOSES 2
+
+/* What LeakSanitizer need not tell, for the same reason. */
+const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *
+__lsan_default_suppressions(void) {
+  return "leak:libcrypto\nleak:libssl\n";
+}
+
 static const char *const owners[] = {"ours", "libuv", "OpenSSL"};
 
 static int with_tls;
 
-/* The loop's table of watchers: libuv calls abort() when it cannot grow. */
-static uv_loop_t shared;
+/* For failures of libuv. It calls abort() where it makes a loop or has to grow
+ * the loop's table of descriptors, which both have been done here. */
+static uv_loop_t ready;
+
+static void on_ready(uv_poll_t *poll, int status, int events) {
+  (void)poll;
+  (void)status;
+  (void)events;
+}
+
+static void make_ready(void) {
+  int pair[2];
+  uv_poll_t poll;
+  assert_int_equal(uv_loop_init(&ready), 0);
+  assert_int_equal(pipe(pair), 0);
+  int fd = fcntl(pair[0], F_DUPFD_CLOEXEC, 120);
+  assert_true(fd >= 120);
+  assert_int_equal(uv_poll_init(&ready, &poll, fd), 0);
+  assert_int_equal(uv_poll_start(&poll, UV_READABLE, on_ready), 0);
+  uv_close((uv_handle_t *)&poll, NULL);
+  uv_run(&ready, UV_RUN_DEFAULT);
+  close(fd);
+  close(pair[0]);
+  close(pair[1]);
+}
 
 static int warm; /* OpenSSL and libuv have what they keep for good */
 
@@ -25,7 +59,12 @@ static int try(faults_owner owner, long at, int onwards) {
   int fds = count_fds();
   talk t;
   faults_sockets(NULL);
-  talk_prepare(&t, 40000);
+  talk_prepare(&t, owner == FAULTS_OPENSSL ? 10 : 390000);
+  talk_patiently(&t);
+  if (owner == FAULTS_UV) { /* which asks for memory to look a name up */
+    t.uv = &ready;
+    t.host = "localhost";
+  }
   faults_memory(owner, at, onwards);
   int rc = talk_begin(&t);
   talk_on(&t);
@@ -39,7 +78,8 @@ static int try(faults_owner owner, long at, int onwards) {
     fail_msg("%s, %ld: client %d, server %d, not for lack of memory",
              owners[owner], at, t.fx.c.error, t.fx.s.error);
   if (warm)
-    talk_compare(&before, fds, owners[owner], at);
+    talk_compare(&before, fds, owners[owner], at,
+                 owner == FAULTS_OPENSSL ? OPENSSL_LOSES : 0);
   warm = 1;
   return hit;
 }
@@ -98,8 +138,8 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: test_net_memory plain|tls\n");
     return 2;
   }
-  (void)shared;
   faults_install();
+  make_ready();
   faults_forward(0);
   signal(SIGPIPE, SIG_DFL);
   talk_fill();
@@ -107,6 +147,7 @@ int main(int argc, char **argv) {
   if (with_tls)
     talk_certify();
   int rc = run_without_leaks(tests);
+  assert_int_equal(uv_loop_close(&ready), 0);
   if (with_tls)
     talk_uncertify();
   return rc;
