@@ -8,6 +8,13 @@
 #include <nws/hub.h>
 #include <nws/remote.h>
 #include <nws/reconnect.h>
+#ifdef NWS_TEST_TLS
+#include "tls_raw.h"
+#endif
+
+/* NULL: plain connections. */
+static nws_tls *server_tls, *client_tls;
+static nws_tls_options client_how;
 
 enum callback {
   AT_REQUEST,
@@ -160,6 +167,11 @@ static void call_questions(nws_peer *peer) {
   nws_peer_address(peer, address, sizeof(address));
   assert_int_equal(nws_peer_url(peer) == NULL, nws_peer_server(peer) != NULL);
   assert_null(nws_peer_reconnect(peer));
+  nws_tls_info info;
+  int rc = nws_peer_tls(peer, &info);
+  if (server_tls == NULL)
+    assert_int_equal(rc, NWS_ERROR_STATE);
+  nws_peer_ssl(peer);
   nws_peer_request(peer);
   nws_peer_response(peer);
   nws_peer_set_user(peer, nws_peer_user(peer));
@@ -266,6 +278,28 @@ static void call_prepared(nws_peer *peer) {
   nws_prepared_drop(message);
 }
 
+static void call_start(nws_peer *peer) {
+  nws_server_options options = {.size = sizeof(options),
+                                .handler = &now.fx->server_handler,
+                                .user = &now.fx->s};
+  nws_listener *listener = NULL;
+  nws_server *server = NULL;
+  assert_int_equal(nws_listener_open("127.0.0.1:0", NULL, &listener), NWS_OK);
+  options.listeners = &listener;
+  options.listener_count = 1;
+  assert_int_equal(nws_server_start(nws_peer_loop(peer), &options, &server),
+                   NWS_OK);
+  nws_listener_drop(listener);
+  nws_server_stop(server, NWS_CLOSE_GOING_AWAY);
+}
+
+/* New connections use what is put in its place. */
+static void call_reload(nws_peer *peer) {
+  (void)peer;
+  if (client_tls != NULL)
+    assert_int_equal(nws_tls_reload(client_tls, &client_how, NULL, 0), NWS_OK);
+}
+
 /* The two that may not be called here. */
 static void call_run(nws_peer *peer) {
   nws_loop *loop = nws_peer_loop(peer);
@@ -280,7 +314,8 @@ static void (*const actions[])(nws_peer *peer) = {
     call_stop,        call_stop_twice, call_each,         abort_other,
     call_connect,     call_questions,  call_run,          call_post,
     call_remote,      call_remote_all, call_remote_close, call_remote_abort,
-    call_hub,         call_hub_leave,  call_hub_abort,    call_prepared};
+    call_hub,         call_hub_leave,  call_hub_abort,    call_prepared,
+    call_start,       call_reload};
 enum { ACTIONS = sizeof(actions) / sizeof(actions[0]) };
 
 static void reached(nws_peer *peer, int at) {
@@ -371,21 +406,65 @@ static void prepare(fixture *fx) {
   fx->conn.pong_timeout_ms = fx->client_conn.pong_timeout_ms = 10;
   fx->options.limits.high_water = fx->options.limits.max_queue = 64;
   fx->client_limits.high_water = fx->client_limits.max_queue = 64;
+  fx->options.tls = server_tls;
   if (now.at == AT_PIECE) {
     fx->server_handler.piece = on_piece;
     fx->client_handler.piece = on_piece;
   }
 }
 
+static const char get[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#ifdef NWS_TEST_TLS
+
+static void ask_page_tls(fixture *fx) {
+  wire w;
+  SSL_CTX *ctx = wire_context(NULL);
+  wire_init(&w, raw_socket(nws_server_port(fx->server)), ctx, 0);
+  step_until(fx, (wire_pull(&w), wire_ready(&w)));
+  wire_say(&w, get, sizeof(get) - 1);
+  step_until(fx, (wire_pull(&w), w.r.ended || w.r.error != 0));
+  wire_free(&w);
+  SSL_CTX_free(ctx);
+  step_until(fx, fx->s.closes == fx->s.https);
+}
+
+#else
+
+static void ask_page_tls(fixture *fx) {
+  (void)fx;
+  fail_msg("built without TLS");
+}
+
+#endif
+
 /* The raw peer that asks for a page sees whatever comes. */
 static void ask_page(fixture *fx) {
-  static const char get[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
   raw r;
+  if (server_tls != NULL) {
+    ask_page_tls(fx);
+    return;
+  }
   raw_connect(&r, fx);
   raw_send(fx, &r, get, sizeof(get) - 1);
   raw_until(fx, &r, r.ended || r.error != 0);
   raw_free(&r);
   step_until(fx, fx->s.closes == fx->s.https);
+}
+
+static void begin(fixture *fx) {
+  char url[64];
+  nws_client_options options = {.size = sizeof(options),
+                                .handler = &fx->client_handler,
+                                .user = &fx->c,
+                                .url = url,
+                                .conn = &fx->client_conn,
+                                .limits = fx->client_limits,
+                                .tls = client_tls};
+  snprintf(url, sizeof(url), "%s://127.0.0.1:%u/chat?x=1",
+           client_tls == NULL ? "ws" : "wss",
+           (unsigned)nws_server_port(fx->server));
+  assert_int_equal(nws_client_connect(fx->loop, &options, &fx->c.peer), NWS_OK);
 }
 
 static int try_case(int at_server, int at, int action) {
@@ -403,7 +482,7 @@ static int try_case(int at_server, int at, int action) {
     ask_page(&fx);
     assert_int_equal(fx.s.https, 1);
   } else {
-    fixture_connect(&fx);
+    begin(&fx);
     uint64_t end = uv_hrtime() + UINT64_C(60000000);
     while ((fx.c.closes == 0 || fx.s.closes < fx.s.requests) &&
            uv_hrtime() < end)
@@ -483,10 +562,51 @@ static void test_stopped(void **state) {
   assert_int_equal(second_stops, 1);
 }
 
-int main(void) {
+#ifdef NWS_TEST_TLS
+
+static cert root, server_cert;
+
+static void use_tls(void) {
+  cert_plan plan = {.name = "Test root", .is_root = 1};
+  cert_plan server = {
+      .name = "server", .names = "IP:127.0.0.1", .issuer = &root, .serial = 1};
+  cert_make(&root, &plan);
+  cert_make(&server_cert, &server);
+  server_tls = cert_tls(&server_cert, NULL, NULL);
+  client_how = (nws_tls_options){.size = sizeof(client_how),
+                                 .trust = nws_str_of(root.pem)};
+  client_tls = cert_tls(NULL, NULL, &client_how);
+}
+
+static void forget_tls(void) {
+  nws_tls_drop(server_tls);
+  nws_tls_drop(client_tls);
+  cert_free(&root);
+  cert_free(&server_cert);
+}
+
+#else
+
+static void use_tls(void) {
+  fprintf(stderr, "built without TLS\n");
+  exit(2);
+}
+
+static void forget_tls(void) {}
+
+#endif
+
+/* `tls` as an argument: the same with TLS. */
+int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_all),
       cmocka_unit_test(test_stopped),
   };
-  return run_without_leaks(tests);
+  int tls = argc > 1 && strcmp(argv[1], "tls") == 0;
+  if (tls)
+    use_tls();
+  int rc = run_without_leaks(tests);
+  if (tls)
+    forget_tls();
+  return rc;
 }
