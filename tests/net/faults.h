@@ -13,6 +13,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Positions between one that is tried and the next, in TLS, where sanitizers
+ * make each dear; tests that go through the same ones in several ways begin
+ * with different ones. Without sanitizers every position is tried. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FAULTS_STRIDE 4
+#else
+#define FAULTS_STRIDE 1
+#endif
+
 /* --- Memory --- */
 
 /* Who asks for it. */

@@ -85,10 +85,11 @@ static int try(faults_owner owner, long at, int onwards) {
 }
 
 static void each(faults_owner owner, int onwards) {
-  long at = 0;
+  long stride = owner == FAULTS_OPENSSL ? FAULTS_STRIDE : 1;
+  long at = onwards * stride / 2;
   try(owner, -1, 0);
   while (try(owner, at, onwards))
-    at++;
+    at += stride;
   assert_true(at > 0);
   printf("%s: %ld requests\n", owners[owner], at);
 }
