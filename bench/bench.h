@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { BENCH_SIDES_MAX = 12, BENCH_AGAINST_MAX = 2, BENCH_ROUNDS_MAX = 2000 };
+enum { BENCH_SIDES_MAX = 12, BENCH_AGAINST_MAX = 3, BENCH_ROUNDS_MAX = 2000 };
 
 /* Something that does the same work as the other sides of its case. */
 typedef struct bench_side {

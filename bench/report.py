@@ -73,6 +73,63 @@ def compared(row, side):
     return next((r for r in row["against"] if r["side"] == side), None)
 
 
+# --- The engine --------------------------------------------------------------
+
+
+def slower(ratio):
+    """How many times the other's time, with the quartiles."""
+    return f"{1 / ratio['speed']:.2f} ({1 / ratio['high']:.2f}–{1 / ratio['low']:.2f})"
+
+
+def nanoseconds(row):
+    return f"{row['ns']:.1f}" if row["ns"] < 100 else f"{row['ns']:,.0f}"
+
+
+def sides_of(part, direction):
+    cases = {}
+    for row in part["rows"]:
+        if row["case"].startswith(direction):
+            cases.setdefault(row["case"].split(" ", 1)[1], {})[row["side"]] = row
+    return cases.items()
+
+
+def receiving_table(part):
+    rows = []
+    for case, sides in sides_of(part, "receive"):
+        engine = sides["engine"]
+        rows.append([case, nanoseconds(sides["bound"]), nanoseconds(engine),
+                     slower(compared(engine, "bound")), nanoseconds(sides["wslay"]),
+                     nanoseconds(sides["Beast"]),
+                     f"{compared(engine, 'wslay')['speed']:.1f}",
+                     f"{compared(engine, 'Beast')['speed']:.1f}"])  # fmt: skip
+    head = ["messages", "bound, ns", "engine, ns", "engine / bound", "wslay, ns",
+            "Beast, ns", "wslay / engine", "Beast / engine"]  # fmt: skip
+    return table(head, rows)
+
+
+def sending_table(part):
+    rows = []
+    for case, sides in sides_of(part, "send"):
+        for name, row in sides.items():
+            if name != "bound":
+                rows.append([case, f"`{name}()`", nanoseconds(sides["bound"]),
+                             nanoseconds(row), slower(compared(row, "bound"))])  # fmt: skip
+    return table(["frames", "by", "bound, ns", "engine, ns", "engine / bound"], rows)
+
+
+def engine_text(part):
+    texts = [f"{f['fact']} {f['text']}" for f in part["facts"] if "text" in f]
+    yield f"With {', '.join(texts)}."
+    yield ""
+    yield "Receiving, nanoseconds a message:"
+    yield ""
+    yield from receiving_table(part)
+    yield ""
+    yield "Sending, nanoseconds a frame:"
+    yield ""
+    yield from sending_table(part)
+
+
 # --- Compression -------------------------------------------------------------
 
 COMPRESSORS = [("zlib 1", "Beast 1"), ("zlib 6", "Beast 6"), ("ISA-L", None)]
@@ -174,7 +231,7 @@ def counts_text(part):
 
 # --- Everything --------------------------------------------------------------
 
-PARTS = {"deflate": deflate_text, "counts": counts_text}
+PARTS = {"engine": engine_text, "deflate": deflate_text, "counts": counts_text}
 
 
 def machine_text(where):
