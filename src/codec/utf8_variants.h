@@ -50,6 +50,9 @@ size_t nws__utf8_walk(nws_utf8 *state, const uint8_t *text, size_t len);
  * `end`. Only the lead bytes matter: tails that lead nowhere are not good. */
 static inline size_t nws__utf8_cut(const uint8_t *text, size_t end) {
   static const uint8_t leads[3] = {0xC0, 0xE0, 0xF0};
+  if (end > 0 && text[end - 1] < 0x80) {
+    return end; /* as most texts end */
+  }
   for (size_t back = 1; back <= 3 && back <= end; back++) {
     if (text[end - back] >= leads[back - 1]) {
       return end - back;

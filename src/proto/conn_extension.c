@@ -207,14 +207,37 @@ static void hand_on(nws_extension_use *to, const nws__piece *piece) {
   }
 }
 
+/* Where there is one alone, nobody else has to be looked for. */
+static int decode_alone(const nws_conn *conn, const uint8_t **in, size_t *len,
+                        nws__piece *piece) {
+  nws_extension_use *use = conn->uses;
+  const int fin = (conn->head & NWS__FIN) != 0;
+  hand_on(use, piece);
+  while (has_work(use)) {
+    const int status = step(conn, use, fin, piece);
+    *in = use->waiting;
+    *len = use->waiting_len;
+    if (status != NWS_OK) {
+      return status;
+    }
+    if (piece->len > 0 || piece->frame_end) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
 int nws__conn_ext_decode(nws_conn *conn, const uint8_t **in, size_t *len,
                          int last, nws__piece *piece) {
-  nws_extension_use *first = next_active(conn, conn->use_count);
+  nws_extension_use *first, *use, *to;
   const int fin = (conn->head & NWS__FIN) != 0;
-  nws_extension_use *use, *to;
   piece->data = (uint8_t *)*in;
   piece->len = *len;
   piece->frame_end = last;
+  if (conn->use_count == 1) {
+    return decode_alone(conn, in, len, piece);
+  }
+  first = next_active(conn, conn->use_count);
   hand_on(first, piece);
   while ((use = next_worker(conn)) != NULL) {
     const int status = step(conn, use, fin, piece);
