@@ -141,8 +141,8 @@ typedef struct nws_conn {
   uint16_t code_out;      /* of our close; 0: none */
   uint16_t flags;         /* see src/proto/conn_internal.h */
   uint8_t phase;          /* what the next byte received is */
-  uint8_t state;          /* nws_state */
   uint8_t role;           /* nws_role */
+  uint8_t state;          /* nws_state */
   uint8_t use_count;      /* extensions in use */
   uint8_t carry_len;      /* bytes in `carry` */
   uint8_t head;           /* first byte of the frame that is arriving */
@@ -150,6 +150,7 @@ typedef struct nws_conn {
   uint8_t send_opcode;    /* of the message that is being sent, or 0 */
   nws_utf8 utf8;          /* of the text that is arriving */
   nws_utf8 send_utf8;     /* of the text that is being sent */
+  uint16_t whole_max;     /* up to this length a frame may be taken at once */
 } nws_conn;
 
 /** Bytes that were received, and when. Receiving advances `data` and counts
@@ -187,8 +188,7 @@ typedef struct nws_event {
   uint8_t frame_opcode; /**< as on the wire: 0 in continuation frames */
   uint8_t rsv;          /**< the frame's reserved bits, NWS_RSV1 | … */
   uint8_t flags; /**< NWS_FRAME_BEGIN | … ; all four for control frames */
-  uint16_t code; /**< CLOSE: the status code; NWS_CLOSE_NO_STATUS (1005)
-                      when the frame was empty */
+  uint16_t code; /**< CLOSE: the status, or NWS_CLOSE_NO_STATUS (1005) */
   uint8_t *data; /**< payload, unmasked and decoded; CLOSE: the reason.
                       Points into the input, the scratch or the spill:
                       valid until the next nws_conn_recv(), or until

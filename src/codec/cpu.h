@@ -58,6 +58,16 @@
 #define NWS__HIDDEN
 #endif
 
+/* For what is a few instructions wherever it is used, and for what would only
+ * be in the way of such: compilers guess by size. */
+#if defined(__GNUC__)
+#define NWS__INLINE static inline __attribute__((always_inline))
+#define NWS__APART static __attribute__((noinline))
+#else
+#define NWS__INLINE static inline
+#define NWS__APART static
+#endif
+
 /* Lets one function use instructions that others may not. */
 #if NWS__X86
 #define NWS__TARGET(name) __attribute__((target(name)))

@@ -12,9 +12,12 @@
 
 #include "mask_variants.h"
 
+/* What two words hold. */
+#define NWS__MASK_TINY 16
+
 /* First, middle and last byte: they are all there is, up to three. */
-static inline uint64_t nws__mask_1_to_3(uint8_t *dst, const uint8_t *src,
-                                        size_t len, uint64_t pattern) {
+NWS__INLINE uint64_t nws__mask_1_to_3(uint8_t *dst, const uint8_t *src,
+                                      size_t len, uint64_t pattern) {
   uint8_t key[8];
   const size_t mid = len / 2;
   const size_t last = len - 1;
@@ -28,8 +31,8 @@ static inline uint64_t nws__mask_1_to_3(uint8_t *dst, const uint8_t *src,
   return a | b | c;
 }
 
-static inline uint64_t nws__mask_4_to_7(uint8_t *dst, const uint8_t *src,
-                                        size_t len, uint64_t pattern) {
+NWS__INLINE uint64_t nws__mask_4_to_7(uint8_t *dst, const uint8_t *src,
+                                      size_t len, uint64_t pattern) {
   const uint64_t turned = nws__mask_turn(pattern, len);
   uint32_t a, b;
   memcpy(&a, src, 4);
@@ -42,8 +45,8 @@ static inline uint64_t nws__mask_4_to_7(uint8_t *dst, const uint8_t *src,
   return a | b;
 }
 
-static inline uint64_t nws__mask_8_to_16(uint8_t *dst, const uint8_t *src,
-                                         size_t len, uint64_t pattern) {
+NWS__INLINE uint64_t nws__mask_8_to_16(uint8_t *dst, const uint8_t *src,
+                                       size_t len, uint64_t pattern) {
   const uint64_t turned = nws__mask_turn(pattern, len);
   const uint64_t a = nws__mask_load(src) ^ pattern;
   const uint64_t b = nws__mask_load(src + len - 8) ^ turned;
@@ -52,8 +55,8 @@ static inline uint64_t nws__mask_8_to_16(uint8_t *dst, const uint8_t *src,
   return a | b;
 }
 
-static inline uint64_t nws__mask_17_to_32(uint8_t *dst, const uint8_t *src,
-                                          size_t len, uint64_t pattern) {
+NWS__INLINE uint64_t nws__mask_17_to_32(uint8_t *dst, const uint8_t *src,
+                                        size_t len, uint64_t pattern) {
   const uint64_t turned = nws__mask_turn(pattern, len);
   const uint64_t a = nws__mask_load(src) ^ pattern;
   const uint64_t b = nws__mask_load(src + 8) ^ pattern;
@@ -66,13 +69,11 @@ static inline uint64_t nws__mask_17_to_32(uint8_t *dst, const uint8_t *src,
   return a | b | c | d;
 }
 
-/* Up to NWS__MASK_SHORT bytes. Not 0 if some byte of the result is no ASCII. */
-static inline int nws__mask_short(uint8_t *dst, const uint8_t *src, size_t len,
-                                  uint64_t pattern) {
+/* Up to two words. Not 0 if some byte of the result is not ASCII. */
+NWS__INLINE int nws__mask_tiny(uint8_t *dst, const uint8_t *src, size_t len,
+                               uint64_t pattern) {
   uint64_t seen = 0;
-  if (len > 16) {
-    seen = nws__mask_17_to_32(dst, src, len, pattern);
-  } else if (len >= 8) {
+  if (len >= 8) {
     seen = nws__mask_8_to_16(dst, src, len, pattern);
   } else if (len >= 4) {
     seen = nws__mask_4_to_7(dst, src, len, pattern);
@@ -80,6 +81,15 @@ static inline int nws__mask_short(uint8_t *dst, const uint8_t *src, size_t len,
     seen = nws__mask_1_to_3(dst, src, len, pattern);
   }
   return (seen & NWS__HIGH_BITS) != 0;
+}
+
+/* Up to NWS__MASK_SHORT bytes. */
+NWS__INLINE int nws__mask_short(uint8_t *dst, const uint8_t *src, size_t len,
+                                uint64_t pattern) {
+  if (len <= NWS__MASK_TINY) {
+    return nws__mask_tiny(dst, src, len, pattern);
+  }
+  return (nws__mask_17_to_32(dst, src, len, pattern) & NWS__HIGH_BITS) != 0;
 }
 
 /* The key twice, turned to the offset. */
@@ -91,8 +101,8 @@ static inline uint64_t nws__mask_pattern(const uint8_t key[4],
 }
 
 /* Any number of bytes. Not 0 if some byte of the result is not ASCII. */
-static inline int nws__mask_run(uint8_t *dst, const uint8_t *src, size_t len,
-                                uint64_t pattern) {
+NWS__INLINE int nws__mask_run(uint8_t *dst, const uint8_t *src, size_t len,
+                              uint64_t pattern) {
   return len <= NWS__MASK_SHORT ? nws__mask_short(dst, src, len, pattern)
                                 : NWS__MASK_KERNEL(dst, src, len, pattern);
 }

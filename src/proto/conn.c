@@ -55,8 +55,9 @@ int nws_conn_init(nws_conn *conn, nws_role role, const nws_conn_config *config,
     memset(conn, 0, sizeof(*conn));
     return status;
   }
-  conn->phase = NWS__PHASE_HEADER;
+  conn->whole_max = nws__conn_whole_max(conn->config);
   conn->state = NWS_STATE_OPEN;
+  nws__conn_await(conn);
   return NWS_OK;
 }
 
@@ -183,11 +184,18 @@ static int state_valid(const nws_conn *conn) {
          (conn->error != NWS_OK) == (conn->phase == NWS__PHASE_FAULT);
 }
 
+/* The short way asks for nothing else. */
+static int phase_valid(const nws_conn *conn) {
+  return conn->phase != NWS__PHASE_MESSAGE ||
+         (conn->state == NWS_STATE_OPEN && conn->carry_len == 0 &&
+          conn->message_opcode == 0 && conn->use_count == 0);
+}
+
 int nws__conn_valid(const nws_conn *conn) {
   if (conn->state == NWS_STATE_CONNECTING) {
     return conn->phase == NWS__PHASE_NONE;
   }
   return conn->phase != NWS__PHASE_NONE && conn->phase < NWS__PHASES &&
          conn->state <= NWS_STATE_CLOSED && conn->config != NULL &&
-         storage_valid(conn) && state_valid(conn);
+         storage_valid(conn) && state_valid(conn) && phase_valid(conn);
 }

@@ -59,6 +59,9 @@ static void enter_closing(nws_conn *conn) {
     conn->state = NWS_STATE_CLOSING;
     conn->timer_start = 0; /* set by the next tick */
     nws__clear(conn, NWS__PING_OWED | NWS__PING_OUT);
+    if (conn->phase == NWS__PHASE_MESSAGE) {
+      conn->phase = NWS__PHASE_HEADER;
+    }
   }
 }
 

@@ -1,9 +1,10 @@
 /* conn_internal.h - what the files of the connection share.
  *
- * conn.c opens a connection and answers questions, conn_recv.c takes bytes,
- * conn_send.c writes frames, conn_control.c holds the closing handshake, the
- * faults and what is owed, conn_time.c the deadlines, conn_extension.c the
- * extensions in use.
+ * conn.c opens a connection and answers questions; receiving and sending begin
+ * in conn_whole.c, which does the plain case itself, conn_recv.c takes all
+ * other bytes, conn_send.c writes all other frames; conn_control.c holds the
+ * closing handshake, the faults and what is owed, conn_time.c the deadlines,
+ * conn_extension.c the extensions in use.
  */
 #ifndef NWS_CONN_INTERNAL_H
 #define NWS_CONN_INTERNAL_H
@@ -25,6 +26,8 @@
  * take it, and all transitions, are in conn_recv.c. */
 enum {
   NWS__PHASE_NONE = 0,  /* not opened */
+  NWS__PHASE_MESSAGE,   /* a frame header, and nothing is under way but plain
+                         * messages: no other frame, extension or close */
   NWS__PHASE_HEADER,    /* a frame header, maybe begun in `carry` */
   NWS__PHASE_DATA,      /* payload of a data frame */
   NWS__PHASE_DECODE,    /* the same, on its way through extensions */
@@ -51,6 +54,9 @@ enum {
   NWS__SEND_AS_IS = 1 << 11, /* the message being sent is not encoded */
   NWS__ENDED = 1 << 10       /* nothing more can come from the transport */
 };
+
+/* How long a received message may be, if the configuration does not say. */
+#define NWS__MAX_MESSAGE_DEFAULT (1 << 20)
 
 /* Checks of our own invariants, in builds for development. The core itself
  * needs nothing from assert.h. */
@@ -91,11 +97,45 @@ static inline int nws__is_checked_text(const nws_conn *conn) {
 /* Says whether the invariants hold; for asserts, fuzzers and proofs. */
 int nws__conn_valid(const nws_conn *conn);
 
+/* --- conn_header.c --- */
+
+/* Parses any prefix of a header, as nws_frame_parse() does, and judges it. */
+int nws__conn_header_parse(const nws_conn *conn, const uint8_t *bytes,
+                           size_t len, nws_frame *frame);
+
+/* Which byte of a header breaks a rule: what nws_conn_fault() points at. */
+unsigned nws__conn_header_fault(int error);
+
 /* --- conn_recv.c --- */
+
+/* Awaits a frame: nothing is known of one that is arriving. */
+static inline void nws__conn_await(nws_conn *conn) {
+  nws__clear(conn, NWS__MASKED_IN | NWS__REPORTED);
+  conn->phase = (conn->message_opcode | conn->use_count) == 0 &&
+                        conn->state == NWS_STATE_OPEN
+                    ? NWS__PHASE_MESSAGE
+                    : NWS__PHASE_HEADER;
+}
+
+/* nws_conn_recv() for whatever comes. */
+int nws__conn_recv_any(nws_conn *conn, nws_input *in, nws_event *event);
 
 /* Discards what is left of the data frame that is arriving, once our close has
  * been sent, unless the configuration wants it. */
 void nws__conn_skip_data(nws_conn *conn);
+
+/* --- conn_whole.c --- */
+
+/* What nws_conn.whole_max is to be. */
+uint16_t nws__conn_whole_max(const nws_conn_config *config);
+
+/* --- conn_send.c --- */
+
+/* nws_conn_send() and nws_conn_send_begin() for whatever is sent. */
+int nws__conn_send_any(nws_conn *conn, unsigned what, const void *payload,
+                       size_t len, void *out, size_t cap, size_t *out_len);
+int nws__conn_begin_any(nws_conn *conn, unsigned what, uint64_t len, void *out,
+                        size_t cap, size_t *out_len);
 
 /* --- conn_control.c --- */
 
@@ -105,11 +145,11 @@ int nws__conn_fail(nws_conn *conn, int error, uint64_t offset);
 /* Notes the peer's close frame, and owes the answer. */
 void nws__conn_got_close(nws_conn *conn, unsigned code);
 
-/* Notes what the close frames so far make of the state. */
-void nws__conn_settle(nws_conn *conn);
-
 /* Draws a masking key for clients; servers get zeros. */
 int nws__conn_draw_key(const nws_conn *conn, uint8_t key[4]);
+
+/* Notes what the close frames so far make of the state. */
+void nws__conn_settle(nws_conn *conn);
 
 /* --- conn_time.c --- */
 

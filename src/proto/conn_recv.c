@@ -3,11 +3,13 @@
  * Where a stream stands is its phase. Each phase has one function that takes
  * what it can of the input, and says in what phase that leaves the stream:
  *
+ *   MESSAGE  a HEADER while nothing else is under way, where conn_whole.c may
+ *            take a message at once; a header is cut, we close -> HEADER
  *   HEADER   a whole header came  -> CONTROL, DATA, DECODE or SKIP
- *   DATA     the payload is over  -> HEADER
+ *   DATA     the payload is over  -> MESSAGE or HEADER
  *   DECODE   the payload is over and decoded -> HEADER
- *   SKIP     the payload is over  -> HEADER
- *   CONTROL  a close came -> DRAIN; any other -> HEADER
+ *   SKIP     the payload is over  -> MESSAGE or HEADER
+ *   CONTROL  a close came -> DRAIN; any other -> MESSAGE or HEADER
  *   DATA, DECODE  we have sent a close -> SKIP
  *   DATA, DECODE  a rule is broken behind good bytes -> FAULT_DUE -> FAULT
  *   any      a rule is broken     -> FAULT
@@ -17,7 +19,7 @@
  * A header that a read has cut is kept and parsed again from its first byte
  * when more comes: it has 14 bytes at most, and so there are no states within
  * it, and each rule is found broken at the same byte however the stream is
- * cut.
+ * cut. The rules of headers are in conn_header.c.
  */
 #include <nws/mask.h>
 
@@ -32,7 +34,6 @@
 #define GO_ON INT_MAX
 
 enum {
-  MAX_MESSAGE_DEFAULT = 1 << 20,
   MAX_FRAGMENTS_DEFAULT = 1 << 17,
   MAX_CONTROLS_DEFAULT = 1000,
   WINDOW_MIN = 64
@@ -46,79 +47,13 @@ static void take(nws_conn *conn, nws_input *in, size_t len) {
   }
 }
 
-/* --- Header: the rules, in the order of the bytes that show them --- */
-
-/* RFC 6455 5.4: a fragmented message is continued before another begins. */
-static int check_sequence(const nws_conn *conn, unsigned opcode) {
-  if (nws__is_control(opcode)) {
-    return NWS_OK;
-  }
-  if (opcode == NWS_OPCODE_CONTINUATION) {
-    return conn->message_opcode != 0 ? NWS_OK : NWS_ERROR_CONTINUATION;
-  }
-  return conn->message_opcode == 0 ? NWS_OK : NWS_ERROR_INTERLEAVED;
-}
-
-static int check_first(const nws_conn *conn, unsigned byte) {
-  const unsigned opcode = byte & NWS__OPCODE;
-  /* RFC 6455 5.2: reserved bits and opcodes are 0 unless negotiated. */
-  if ((byte & NWS__RSV) != 0 &&
-      (byte & NWS__RSV & ~(conn->config->rsv_in | nws__conn_ext_rsv(conn)))) {
-    return NWS_ERROR_RSV;
-  }
-  if ((NWS__RESERVED_OPCODES >> opcode & 1) != 0 &&
-      ((conn->config->opcodes_in | nws__conn_ext_opcodes(conn)) >> opcode &
-       1) == 0) {
-    return NWS_ERROR_OPCODE;
-  }
-  /* RFC 6455 5.5: control frames must not be fragmented. */
-  if (nws__is_control(opcode) && (byte & NWS__FIN) == 0) {
-    return NWS_ERROR_CONTROL_FRAGMENTED;
-  }
-  return check_sequence(conn, opcode);
-}
-
-static int check_second(const nws_conn *conn, unsigned byte) {
-  const unsigned masked = byte & NWS__MASKED;
-  if (conn->config->accept_any_mask) {
-    return NWS_OK;
-  }
-  /* RFC 6455 5.1: clients mask all frames, servers none. */
-  if (conn->role == NWS_ROLE_SERVER) {
-    return masked ? NWS_OK : NWS_ERROR_MASK_MISSING;
-  }
-  return masked ? NWS_ERROR_MASK_PRESENT : NWS_OK;
-}
-
-static int parse_header(const nws_conn *conn, const uint8_t *bytes, size_t len,
-                        nws_frame *frame) {
-  int status = check_first(conn, bytes[0]);
-  if (status == NWS_OK && len > 1) {
-    status = check_second(conn, bytes[1]);
-  }
-  return status != NWS_OK ? status : nws_frame_parse(frame, bytes, len);
-}
-
-/* Which byte of a header breaks a rule: what nws_conn_fault() points at. */
-static unsigned fault_byte(int error) {
-  switch (error) {
-  case NWS_ERROR_MASK_MISSING:
-  case NWS_ERROR_MASK_PRESENT:
-  case NWS_ERROR_CONTROL_LENGTH:
-    return 1;
-  case NWS_ERROR_LENGTH_MINIMAL:
-  case NWS_ERROR_LENGTH_63:
-    return 2;
-  default:
-    return 0;
-  }
-}
+/* --- Header --- */
 
 /* Takes a header, from the input or byte by byte over the carry. */
 static int read_header(nws_conn *conn, nws_input *in, nws_frame *frame) {
   int status = NWS_MORE;
   if (conn->carry_len == 0) {
-    status = parse_header(conn, in->data, in->len, frame);
+    status = nws__conn_header_parse(conn, in->data, in->len, frame);
     if (status == NWS_OK) {
       take(conn, in, frame->header_len);
     }
@@ -126,7 +61,8 @@ static int read_header(nws_conn *conn, nws_input *in, nws_frame *frame) {
   while (status == NWS_MORE && in->len > 0) {
     conn->in.carry[conn->carry_len++] = *in->data;
     take(conn, in, 1);
-    status = parse_header(conn, conn->in.carry, conn->carry_len, frame);
+    status =
+        nws__conn_header_parse(conn, conn->in.carry, conn->carry_len, frame);
   }
   return status;
 }
@@ -141,7 +77,7 @@ static uint64_t roomy(uint64_t max_message) {
 static int check_limits(const nws_conn *conn, uint64_t len, int transformed) {
   const nws_conn_config *config = conn->config;
   const uint64_t max_message =
-      nws__or_default(config->max_message, MAX_MESSAGE_DEFAULT);
+      nws__or_default(config->max_message, NWS__MAX_MESSAGE_DEFAULT);
   const uint64_t max_fragments =
       nws__or_default(config->max_fragments, MAX_FRAGMENTS_DEFAULT);
   /* What is transformed is counted when it is decoded, by deliver(); before
@@ -212,11 +148,12 @@ static int take_header(nws_conn *conn, nws_input *in, nws_event *event) {
   }
   status = read_header(conn, in, &frame);
   if (status == NWS_MORE) {
+    conn->phase = NWS__PHASE_HEADER; /* which has begun */
     return 0;
   }
   if (status != NWS_OK) {
     start = conn->received - conn->carry_len;
-    return nws__conn_fail(conn, status, start + fault_byte(status));
+    return nws__conn_fail(conn, status, start + nws__conn_header_fault(status));
   }
   start = conn->received - frame.header_len;
   conn->head = (uint8_t)((frame.fin ? NWS__FIN : 0) | frame.rsv | frame.opcode);
@@ -224,7 +161,6 @@ static int take_header(nws_conn *conn, nws_input *in, nws_event *event) {
   conn->in.frame.len = frame.payload_len;
   conn->in.frame.left = frame.payload_len;
   memcpy(conn->key, frame.key, sizeof(conn->key));
-  nws__clear(conn, NWS__MASKED_IN | NWS__REPORTED);
   if (frame.masked) {
     nws__set(conn, NWS__MASKED_IN);
   }
@@ -267,7 +203,7 @@ static size_t at_hand(const nws_conn *conn, const nws_input *in) {
 /* What of a decoded piece the message may still hold. */
 static size_t within_limit(const nws_conn *conn, size_t len) {
   const uint64_t room =
-      nws__or_default(conn->config->max_message, MAX_MESSAGE_DEFAULT) -
+      nws__or_default(conn->config->max_message, NWS__MAX_MESSAGE_DEFAULT) -
       conn->message_len;
   return len < room ? len : (size_t)room;
 }
@@ -337,10 +273,10 @@ static void fail_next(nws_conn *conn, int error, uint64_t at) {
 }
 
 static void end_frame(nws_conn *conn) {
-  conn->phase = NWS__PHASE_HEADER;
   if ((conn->head & NWS__FIN) != 0) {
     conn->message_opcode = 0;
   }
+  nws__conn_await(conn);
 }
 
 /* Reports a piece of a message. When a byte in it is wrong, what came before
@@ -495,7 +431,7 @@ static int end_control(nws_conn *conn, nws_event *event, uint64_t now) {
       end_close,  end_ping,   end_pong,   end_custom,
       end_custom, end_custom, end_custom, end_custom};
   int type;
-  conn->phase = NWS__PHASE_HEADER;
+  nws__conn_await(conn);
   type = ends[event->opcode & 7](conn, event, now);
   event->type = (uint8_t)(type > 0 ? type : 0);
   return type;
@@ -569,10 +505,11 @@ static int take_unopened(nws_conn *conn, nws_input *in, nws_event *event) {
   return NWS_ERROR_STATE;
 }
 
-int nws_conn_recv(nws_conn *conn, nws_input *in, nws_event *event) {
+int nws__conn_recv_any(nws_conn *conn, nws_input *in, nws_event *event) {
   static int (*const phases[NWS__PHASES])(nws_conn *, nws_input *,
                                           nws_event *) = {
       [NWS__PHASE_NONE] = take_unopened,
+      [NWS__PHASE_MESSAGE] = take_header,
       [NWS__PHASE_HEADER] = take_header,
       [NWS__PHASE_DATA] = take_data,
       [NWS__PHASE_DECODE] = take_decoded,

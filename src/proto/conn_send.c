@@ -224,8 +224,8 @@ static int write_encoded(nws_conn *conn, outgoing *out, const void *payload,
   return NWS_OK;
 }
 
-int nws_conn_send(nws_conn *conn, unsigned what, const void *payload,
-                  size_t len, void *out, size_t cap, size_t *out_len) {
+int nws__conn_send_any(nws_conn *conn, unsigned what, const void *payload,
+                       size_t len, void *out, size_t cap, size_t *out_len) {
   outgoing frame;
   size_t room;
   int status;
@@ -283,7 +283,7 @@ int nws_conn_send_prepared(nws_conn *conn, nws_prepared *message,
 
 /* --- Header first, payload piece by piece --- */
 
-int nws_conn_send_begin(nws_conn *conn, unsigned what, uint64_t len, void *out,
+int nws__conn_begin_any(nws_conn *conn, unsigned what, uint64_t len, void *out,
                         size_t cap, size_t *out_len) {
   outgoing frame;
   size_t need;
