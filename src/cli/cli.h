@@ -29,6 +29,7 @@ int nws__cli_serve(int argc, char **argv);
 int nws__cli_connect(int argc, char **argv);
 int nws__cli_ping(int argc, char **argv);
 int nws__cli_decode(int argc, char **argv);
+int nws__cli_bench(int argc, char **argv);
 
 /* The demonstration page, in as many pieces as C's longest string asks for;
  * NULL ends them. */
@@ -211,6 +212,9 @@ void nws__cli_put_text(FILE *out, const void *text, size_t len, unsigned how);
 
 /* Writes at most `max` bytes as hex pairs, and how many more there are. */
 void nws__cli_put_hex(FILE *out, const void *data, size_t len, size_t max);
+
+/* Writes a JSON string of UTF-8 text, quotes included. */
+void nws__cli_put_json(FILE *out, const void *text, size_t len);
 
 /* Writes "1000 (normal closure) "reason"". */
 void nws__cli_put_close(FILE *out, unsigned code, nws_str reason);
@@ -408,6 +412,12 @@ int nws__cli_tls_report(const cli_client *client, const nws_closed *how);
 /* After some other failure, says what to try if it may be that one end speaks
  * TLS and the other does not (cli_tls.c). */
 void nws__cli_tls_hint(const cli_client *client, const nws_closed *how);
+
+/* What to exit with after an error before the connection was open. */
+int nws__cli_unopened_code(int error);
+
+/* Tells how a connection ended. Returns the exit code. */
+int nws__cli_client_report(const cli_client *client, const nws_closed *how);
 
 /* To be called by `closed`: tells how it ended, and ends the loop. */
 void nws__cli_client_closed(cli_client *client, const nws_closed *how);

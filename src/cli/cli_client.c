@@ -407,6 +407,20 @@ int nws__cli_is_violation(int error) {
          error != NWS_ERROR_PONG_TIMEOUT && error != NWS_ERROR_CLOSE_TIMEOUT;
 }
 
+int nws__cli_unopened_code(int error) {
+  const nws_error_info *info = nws_error_get(error);
+  if (error == NWS_ERROR_STATUS || nws__cli_is_tls(error)) {
+    return CLI_EXIT_HANDSHAKE;
+  }
+  if (of_core(error) && info->kind == NWS_ERROR_KIND_USAGE) {
+    return CLI_EXIT_USAGE;
+  }
+  return of_core(error) && info->kind == NWS_ERROR_KIND_PEER &&
+                 error != NWS_ERROR_HANDSHAKE_TIMEOUT
+             ? CLI_EXIT_HANDSHAKE
+             : CLI_EXIT_CONNECT;
+}
+
 static int report_unopened(const cli_client *client, const nws_closed *how) {
   if (how->error == NWS_ERROR_STATUS) {
     return report_refused(client, how);
@@ -415,11 +429,11 @@ static int report_unopened(const cli_client *client, const nws_closed *how) {
     return nws__cli_tls_report(client, how);
   }
   const nws_error_info *info = nws_error_get(how->error);
-  if (of_core(how->error) && info->kind == NWS_ERROR_KIND_USAGE) {
+  int code = nws__cli_unopened_code(how->error);
+  if (code == CLI_EXIT_USAGE) {
     return nws__cli_misuse(client->command, "%s", info->text);
   }
-  if (of_core(how->error) && info->kind == NWS_ERROR_KIND_PEER &&
-      how->error != NWS_ERROR_HANDSHAKE_TIMEOUT) {
+  if (code == CLI_EXIT_HANDSHAKE) {
     nws__cli_say("the handshake failed: %s%s%s%s", info->text,
                  *info->rule ? " (" : "", info->rule, *info->rule ? ")" : "");
     nws__cli_tls_hint(client, how);
@@ -476,16 +490,17 @@ static int report_lost(const cli_client *client, const nws_closed *how) {
   return CLI_EXIT_LOST;
 }
 
-void nws__cli_client_closed(cli_client *client, const nws_closed *how) {
-  int code;
+int nws__cli_client_report(const cli_client *client, const nws_closed *how) {
   fflush(stdout);
   if (!how->opened) {
-    code = report_unopened(client, how);
-  } else if (how->error == NWS_OK) {
-    code = report_close(client, how);
-  } else {
-    code = report_lost(client, how);
+    return report_unopened(client, how);
   }
+  return how->error == NWS_OK ? report_close(client, how)
+                              : report_lost(client, how);
+}
+
+void nws__cli_client_closed(cli_client *client, const nws_closed *how) {
+  int code = nws__cli_client_report(client, how);
   if (client->exit_code == CLI_EXIT_OK) {
     client->exit_code = code;
   }

@@ -100,6 +100,22 @@ void nws__cli_put_text(FILE *out, const void *text, size_t len, unsigned how) {
   }
 }
 
+void nws__cli_put_json(FILE *out, const void *text, size_t len) {
+  const unsigned char *at = text;
+  fputc('"', out);
+  for (const unsigned char *end = at + len; at < end; at++) {
+    if (*at == '"' || *at == '\\') {
+      fputc('\\', out);
+    }
+    if (*at < 0x20 || *at == 0x7f) {
+      fprintf(out, "\\u%04x", *at);
+    } else {
+      fputc(*at, out);
+    }
+  }
+  fputc('"', out);
+}
+
 void nws__cli_put_hex(FILE *out, const void *data, size_t len, size_t max) {
   const uint8_t *bytes = data;
   size_t shown = len < max ? len : max;

@@ -20,7 +20,7 @@ typedef struct topic {
   "  3  TLS failed; the handshake was refused, or broke a rule\n"              \
   "  4  the peer closed with another code than 1000 or 1001\n"
 
-#define CLIENT_OPTIONS                                                         \
+#define CONNECTING                                                             \
   "  -H, --header 'NAME: VALUE' one more header in the request\n"              \
   "  -s, --subprotocol NAME     offer a subprotocol; the first is liked "      \
   "best\n"                                                                     \
@@ -39,7 +39,9 @@ typedef struct topic {
   "such\n"                                                                     \
   "                             as sha256//dGhlIHNhbXBsZS...\n"                \
   "  -k, --insecure             wss: do not verify the server; safe with "     \
-  "--pin\n"                                                                    \
+  "--pin\n"
+#define CLIENT_OPTIONS                                                         \
+  CONNECTING                                                                   \
   "  -v, --verbose              tell about the handshake and control frames\n" \
   "  -h, --help                 this\n"
 
@@ -53,6 +55,7 @@ static const topic topics[] = {
            "  nws ping [options] URL         measure round trips\n"
            "  nws decode [options] [FILE]    print the frames in a stream of "
            "bytes\n"
+           "  nws bench [options] URL        load a server, and measure it\n"
            "  nws help [COMMAND]             the options of a command\n"
            "  nws --version\n"
            "\n"
@@ -273,6 +276,46 @@ static const topic topics[] = {
                                "read or is no hex text\n"
                                "  5  a rule was broken, or the input ends "
                                "inside a frame\n"},
+    {"bench",
+     "nws bench [options] URL - load an echo server, and measure it\n"
+     "\n"
+     "Each message is expected back, and held against what was sent.\n"
+     "\n"
+     "  -c, --connections N        how many; 1 otherwise\n"
+     "  -r, --rate N               messages a second over all connections, "
+     "sent\n"
+     "                             when they are due whatever the server "
+     "does;\n"
+     "                             latency counts from then\n"
+     "      --in-flight N          instead of --rate: keep so many messages "
+     "under\n"
+     "                             way on each connection; 1 otherwise\n"
+     "      --size BYTES           of a message, with K or M, or a range such "
+     "as\n"
+     "                             100-64K; 64 otherwise\n"
+     "  -d, --duration SECONDS     how long to measure; 10 otherwise\n"
+     "      --warmup SECONDS       how long to send before that; 0 otherwise\n"
+     "      --ramp SECONDS         spread the connecting over so long\n"
+     "  -W, --wait SECONDS         how long to wait for the last answers; 5\n"
+     "                             otherwise\n"
+     "  -b, --binary               send binary messages, not text\n"
+     "      --deflate[=HOW]        offer compression, as with connect\n"
+     "      --threads N            each with its share of the connections; 1\n"
+     "                             otherwise\n"
+     "      --no-check             take whatever comes for an answer\n"
+     "      --json                 print the result as JSON\n" CONNECTING
+     "  -v, --verbose              tell about the first handshake, and all\n"
+     "                             failures instead of the first\n"
+     "  -h, --help                 this\n"
+     "\n"
+     "Ctrl-C ends it early, with the result so far.\n"
+     "\n"
+     "Examples\n"
+     "  nws bench -c 100 --in-flight 8 ws://127.0.0.1:8080/\n"
+     "  nws bench -c 1000 --ramp 5 -r 20000 --warmup 5 -d 60 --json "
+     "ws://[::1]/\n" EXIT_CODES("all messages were answered") EXIT_CLIENT
+     "  5  connection lost or closed early, a rule broken, an answer wrong or\n"
+     "     missing, or a message not sent in time\n"},
 };
 
 int nws__cli_help(const char *command, FILE *out) {

@@ -16,10 +16,9 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
-    {"serve", nws__cli_serve},
-    {"connect", nws__cli_connect},
-    {"ping", nws__cli_ping},
-    {"decode", nws__cli_decode},
+    {"serve", nws__cli_serve}, {"connect", nws__cli_connect},
+    {"ping", nws__cli_ping},   {"decode", nws__cli_decode},
+    {"bench", nws__cli_bench},
 };
 
 /* Were one of them closed, the next file to be opened would take its place. */

@@ -371,5 +371,15 @@ class Captured(unittest.TestCase):
         self.assertNotIn("inflated", out)
 
 
+class Bench(unittest.TestCase):
+    def test_bench(self):
+        server = Server(self, "--deflate")
+        for option, agreed in ((["--deflate"], True), ([], False)):
+            done = run("bench", "-v", "-d", "0.2", "--size", "2K", *option, server.url)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("0 unanswered, 0 wrong", done.stdout)
+            self.assertEqual("permessage-deflate" in done.stderr, agreed)
+
+
 if __name__ == "__main__":
     main()

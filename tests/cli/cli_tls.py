@@ -564,5 +564,19 @@ class Serve(Base):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
+class Bench(unittest.TestCase):
+    def test_bench(self):
+        server = Server(self, "--cert", good.file)
+        args = ("-c", "4", "--threads", "2", "-r", "100", "-d", "0.2", server.url)
+        done = run("bench", "--ca", root.file, *args)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("4 of 4 connections opened", done.stdout)
+        done = run("bench", *args)
+        self.assertEqual(done.returncode, 3)
+        self.assertEqual(done.stderr.count("is not trusted"), 1)
+        self.assertIn(f"-k --pin '{good.pin}'", done.stderr)
+        self.assertIn("4 x cannot connect: ", done.stdout)
+
+
 if __name__ == "__main__":
     main()

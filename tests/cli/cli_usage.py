@@ -6,7 +6,7 @@ import unittest
 from cli_support import main, run
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-COMMANDS = ("serve", "connect", "ping", "decode")
+COMMANDS = ("serve", "connect", "ping", "decode", "bench")
 
 
 def options(text):
@@ -36,6 +36,7 @@ class Usage(unittest.TestCase):
         for command, codes in (
             (None, every), ("serve", set("012")), ("connect", every),
             ("ping", every), ("decode", set("015")),
+            ("bench", every),
         ):  # fmt: skip
             text = run("help", *([command] if command else [])).stdout
             told = re.findall(r"^  (\d)  ", text.split("\nExit codes\n")[1], re.M)
@@ -64,8 +65,10 @@ class Usage(unittest.TestCase):
         long = ("ca", "cert", "key", "pin", "auth", "bearer")
         for command, section in sections.items():
             documented = set(re.findall(r"^\.It .*?Fl -([a-z-]+)", section, re.M))
-            if command == "ping":
-                self.assertIn(".It Fl " + " , Fl ".join(shared.values()), section)
+            if command in ("ping", "bench"):
+                own = documented & {"verbose"}  # where it means something else
+                taken = [x for name, x in shared.items() if name not in own]
+                self.assertIn(".It Fl " + " , Fl ".join(taken) + "\n", section)
                 self.assertIn(".It Fl -" + " , Fl -".join(long), section)
                 documented |= {*shared, *long}
             told = options(run("help", command).stdout) - {"help"}
@@ -153,6 +156,17 @@ class Usage(unittest.TestCase):
             (("ping", "-W", "nan"), "'nan'"),
             (("ping", "-c", "0", "ws://a/"), "'0' is no count"),
             (("ping", "-i", "0.001", "ws://a/"), "'0.001'"),
+            (("bench", "-c", "0", "ws://a/"), "'0' is no number of connections"),
+            (("bench", "-r", "1e3", "ws://a/"), "'1e3' is no number of messages a"),
+            (("bench", "-r", "1", "--in-flight", "1", "ws://a/"), "exclude each other"),
+            (("bench", "--threads", "2", "ws://a/"), "2 threads for 1 connection;"),
+            (("bench", "--size", "2-1", "ws://a/"), "'2-1' is no size"),
+            (("bench", "--size", "0", "ws://a/"), "'0' is no size"),
+            (("bench", "--size", "1-2-3", "ws://a/"), "'1-2-3' is no size"),
+            (("bench", "--size", "65M", "ws://a/"), "'65M' is no size"),
+            (("bench", "--size", "none", "ws://a/"), "'none' is no size"),
+            (("bench", "-d", "0", "ws://a/"), "--duration must be above 0"),
+            (("bench", "--ramp", "x", "ws://a/"), "'x' is no number of seconds"),
             (("decode", "--role", "both"), "client, server or any"),
             (("decode", "--hex", "--raw"), "--hex and --raw exclude each other"),
             (("decode", "--raw", "--hex"), "--hex and --raw exclude each other"),
