@@ -30,6 +30,8 @@ int nws__cli_connect(int argc, char **argv);
 int nws__cli_ping(int argc, char **argv);
 int nws__cli_decode(int argc, char **argv);
 int nws__cli_bench(int argc, char **argv);
+int nws__cli_record(int argc, char **argv);
+int nws__cli_replay(int argc, char **argv);
 
 /* The demonstration page, in as many pieces as C's longest string asks for;
  * NULL ends them. */
@@ -70,6 +72,11 @@ int nws__cli_options(int argc, char **argv, const char *shorts,
 int nws__cli_read_size(const char *text, uint64_t *size);
 int nws__cli_read_seconds(const char *text, uint32_t max, uint32_t *ms);
 int nws__cli_read_number(const char *text, uint64_t max, uint64_t *number);
+
+/* Takes the two words behind the options, which `wanted` names. Returns
+ * CLI_GO_ON, or CLI_EXIT_USAGE after complaining. */
+int nws__cli_two_words(int argc, char **argv, const char *wanted,
+                       const char *words[2]);
 
 /* Flushes standard output. Returns 1 when all is well, 0 when its reader has
  * gone (which is no fault), or -1 after complaining of another failure. */
@@ -340,7 +347,8 @@ typedef struct cli_client {
   uv_signal_t signals[2];
   nws_loop *loop;
   nws_peer *peer;
-  void (*interrupted)(struct cli_client *client); /* the first time */
+  void (*interrupted)(struct cli_client *client); /* the first time, or
+                                                     without a peer */
   /* Instead of all that is done otherwise at SIGINT and SIGTERM; may be NULL */
   void (*signalled)(struct cli_client *client, int number);
   int verbose;
@@ -354,9 +362,12 @@ typedef struct cli_client {
 /* The options of cli_client.c, for getopt_long(). */
 #define CLI_CLIENT_SHORTS "hvkH:s:o:t:"
 #define CLI_CLIENT_LONGS                                                       \
+  {"subprotocol", required_argument, NULL, 's'}, CLI_CONNECTING_LONGS
+
+/* The same without subprotocols. */
+#define CLI_CONNECTING_LONGS                                                   \
   {"help", no_argument, NULL, 'h'}, {"verbose", no_argument, NULL, 'v'},       \
       {"header", required_argument, NULL, 'H'},                                \
-      {"subprotocol", required_argument, NULL, 's'},                           \
       {"origin", required_argument, NULL, 'o'},                                \
       {"timeout", required_argument, NULL, 't'},                               \
       {"auth", required_argument, NULL, CLI_AUTH},                             \
@@ -381,12 +392,14 @@ int nws__cli_client_options(cli_client *client, int argc, char **argv,
                             const char *shorts, const struct option *longs,
                             cli_take *take);
 
-/* Sets up the loop, the signals and TLS. Returns CLI_EXIT_OK, or another exit
- * code after complaining. */
-int nws__cli_client_prepare(cli_client *client);
+/* Takes the URL, as nws__cli_client_options() does for those with nothing else
+ * behind the options. Returns CLI_GO_ON or CLI_EXIT_USAGE. */
+int nws__cli_client_url(cli_client *client, const char *url);
 
-/* The same, and connects. Returns CLI_EXIT_OK, or
- * another exit code after complaining. */
+/* Sets up the loop, the signals and TLS; connects; does both. Return
+ * CLI_EXIT_OK, or another exit code after complaining. */
+int nws__cli_client_prepare(cli_client *client);
+int nws__cli_client_connect(cli_client *client);
 int nws__cli_client_start(cli_client *client);
 
 /* Runs until the peer is closed. Returns the exit code. */

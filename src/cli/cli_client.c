@@ -230,7 +230,7 @@ static const char *visible_url(cli_client *client, const char *url) {
   return client->unix_url;
 }
 
-static int take_url(cli_client *client, const char *url) {
+int nws__cli_client_url(cli_client *client, const char *url) {
   size_t at = 0;
   const char *shown = visible_url(client, url);
   int error = nws_uri_parse(&client->uri, shown, strlen(shown), &at);
@@ -263,7 +263,7 @@ int nws__cli_client_options(cli_client *client, int argc, char **argv,
                            "one URL only; '%s' is one too many",
                            argv[optind + 1]);
   }
-  return take_url(client, argv[optind]);
+  return nws__cli_client_url(client, argv[optind]);
 }
 
 /* --- The handshake, for -v --- */
@@ -524,9 +524,9 @@ static void on_signal(uv_signal_t *handle, int number) {
   if (tty && client->open && client->interrupts == 1) {
     nws__cli_say("closing; Ctrl-C again drops it");
   }
-  if (client->peer && client->interrupts == 1 && client->open) {
+  if (!client->peer || (client->interrupts == 1 && client->open)) {
     client->interrupted(client);
-  } else if (client->peer) {
+  } else {
     nws_peer_abort(client->peer);
   }
 }
@@ -568,15 +568,11 @@ int nws__cli_client_prepare(cli_client *client) {
   return CLI_EXIT_OK;
 }
 
-int nws__cli_client_start(cli_client *client) {
-  int rc = nws__cli_client_prepare(client);
-  if (rc != CLI_EXIT_OK) {
-    return rc;
-  }
+int nws__cli_client_connect(cli_client *client) {
   if (client->verbose) {
     put_request(client);
   }
-  rc = nws_client_connect(client->loop, &client->options, &client->peer);
+  int rc = nws_client_connect(client->loop, &client->options, &client->peer);
   nws_tls_drop(client->tls.tls); /* the peer holds it */
   if (rc == NWS_OK) {
     return CLI_EXIT_OK;
@@ -586,6 +582,11 @@ int nws__cli_client_start(cli_client *client) {
   }
   nws__cli_say("cannot connect: %s", nws_net_text(rc));
   return CLI_EXIT_USAGE;
+}
+
+int nws__cli_client_start(cli_client *client) {
+  int code = nws__cli_client_prepare(client);
+  return code == CLI_EXIT_OK ? nws__cli_client_connect(client) : code;
 }
 
 int nws__cli_client_run(cli_client *client) {

@@ -101,7 +101,7 @@ void nws__cli_put_text(FILE *out, const void *text, size_t len, unsigned how) {
 }
 
 void nws__cli_put_json(FILE *out, const void *text, size_t len) {
-  const unsigned char *at = text;
+  const unsigned char *at = len ? text : (const void *)"";
   fputc('"', out);
   for (const unsigned char *end = at + len; at < end; at++) {
     if (*at == '"' || *at == '\\') {

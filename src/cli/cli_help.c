@@ -21,9 +21,10 @@ typedef struct topic {
   "  4  the peer closed with another code than 1000 or 1001\n"
 
 #define CONNECTING                                                             \
-  "  -H, --header 'NAME: VALUE' one more header in the request\n"              \
   "  -s, --subprotocol NAME     offer a subprotocol; the first is liked "      \
-  "best\n"                                                                     \
+  "best\n" REQUEST
+#define REQUEST                                                                \
+  "  -H, --header 'NAME: VALUE' one more header in the request\n"              \
   "  -o, --origin ORIGIN        send Origin, as browsers do\n"                 \
   "      --auth USER:PASSWORD   send it (Basic); --bearer TOKEN likewise. "    \
   "Both\n"                                                                     \
@@ -56,6 +57,10 @@ static const topic topics[] = {
            "  nws decode [options] [FILE]    print the frames in a stream of "
            "bytes\n"
            "  nws bench [options] URL        load a server, and measure it\n"
+           "  nws record [options] URL FILE  sit between, and write down what "
+           "is said\n"
+           "  nws replay [options] FILE URL  say it again, and compare the "
+           "answers\n"
            "  nws help [COMMAND]             the options of a command\n"
            "  nws --version\n"
            "\n"
@@ -316,6 +321,57 @@ static const topic topics[] = {
      "ws://[::1]/\n" EXIT_CODES("all messages were answered") EXIT_CLIENT
      "  5  connection lost or closed early, a rule broken, an answer wrong or\n"
      "     missing, or a message not sent in time\n"},
+    {"record",
+     "nws record [options] URL FILE - sit between a program and a server, and\n"
+     "write down what they say\n"
+     "\n"
+     "Connect the program to the address that is shown; what it asks for is "
+     "asked\n"
+     "of URL. One session is recorded, as JSON lines, which nws(1) describes. "
+     "The\n"
+     "FILE - is standard output.\n"
+     "\n"
+     "  -l, --listen ADDRESS[:PORT] where to listen; 127.0.0.1:9000 otherwise\n"
+     "  -p, --port PORT            only the port; 0 takes any free one\n"
+     "      --any-origin           let the pages of other hosts connect too\n"
+     "      --max-message BYTES    longest message to take, with K, M or G; "
+     "1M\n"
+     "                             otherwise; none is no limit\n" REQUEST
+     "  -v, --verbose              tell about the handshake with the server\n"
+     "  -h, --help                 this\n"
+     "\n"
+     "Examples\n"
+     "  nws record wss://example.org/feed feed.jsonl\n"
+     "  nws connect ws://127.0.0.1:9000/          # in another terminal\n"
+     "  nws record -p 0 ws://[::1]:8080/ - | grep server\n" EXIT_CODES(
+         "a session was recorded; or Ctrl-C") EXIT_1
+     "  2  cannot connect, or cannot listen\n"
+     "  3  TLS failed; the handshake was refused, or broke a rule\n"
+     "  4  the server closed with another code than 1000 or 1001\n"
+     "  5  connection lost, or the server broke a rule\n"},
+    {"replay",
+     "nws replay [options] FILE URL - say to a server what a recording has, "
+     "and\n"
+     "compare what it answers\n"
+     "\n"
+     "FILE is from nws record; - is standard input.\n"
+     "\n"
+     "      --speed X              times as fast as recorded; 1 otherwise; "
+     "max is\n"
+     "                             without pauses\n"
+     "      --wait                 send a message only when as many messages "
+     "have\n"
+     "                             come as had come before it\n"
+     "      --patience SECONDS     how long to wait for the next one; 5 "
+     "otherwise\n" CLIENT_OPTIONS "\n"
+     "Examples\n"
+     "  nws replay feed.jsonl ws://127.0.0.1:8080/feed\n"
+     "  nws replay --speed max --wait login.jsonl "
+     "wss://example.org/\n" EXIT_CODES(
+         "all was answered as recorded; or Ctrl-C") EXIT_CLIENT
+     "  5  an answer was different, missing or one too many; connection lost, "
+     "or\n"
+     "     a rule broken\n"},
 };
 
 int nws__cli_help(const char *command, FILE *out) {

@@ -100,6 +100,17 @@ int nws__cli_options(int argc, char **argv, const char *shorts,
   return CLI_GO_ON;
 }
 
+int nws__cli_two_words(int argc, char **argv, const char *wanted,
+                       const char *words[2]) {
+  if (argc - optind != 2) {
+    return nws__cli_misuse(argv[0], "wants two words behind the options: %s",
+                           wanted);
+  }
+  words[0] = argv[optind];
+  words[1] = argv[optind + 1];
+  return CLI_GO_ON;
+}
+
 int nws__cli_read_number(const char *text, uint64_t max, uint64_t *number) {
   if (*text < '0' || *text > '9') {
     return 0;

@@ -16,9 +16,10 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
-    {"serve", nws__cli_serve}, {"connect", nws__cli_connect},
-    {"ping", nws__cli_ping},   {"decode", nws__cli_decode},
-    {"bench", nws__cli_bench},
+    {"serve", nws__cli_serve},   {"connect", nws__cli_connect},
+    {"ping", nws__cli_ping},     {"decode", nws__cli_decode},
+    {"bench", nws__cli_bench},   {"record", nws__cli_record},
+    {"replay", nws__cli_replay},
 };
 
 /* Were one of them closed, the next file to be opened would take its place. */

@@ -6,7 +6,7 @@ import unittest
 from cli_support import main, run
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-COMMANDS = ("serve", "connect", "ping", "decode", "bench")
+COMMANDS = ("serve", "connect", "ping", "decode", "bench", "record", "replay")
 
 
 def options(text):
@@ -36,7 +36,7 @@ class Usage(unittest.TestCase):
         for command, codes in (
             (None, every), ("serve", set("012")), ("connect", every),
             ("ping", every), ("decode", set("015")),
-            ("bench", every),
+            ("bench", every), ("record", every), ("replay", every),
         ):  # fmt: skip
             text = run("help", *([command] if command else [])).stdout
             told = re.findall(r"^  (\d)  ", text.split("\nExit codes\n")[1], re.M)
@@ -65,12 +65,14 @@ class Usage(unittest.TestCase):
         long = ("ca", "cert", "key", "pin", "auth", "bearer")
         for command, section in sections.items():
             documented = set(re.findall(r"^\.It .*?Fl -([a-z-]+)", section, re.M))
-            if command in ("ping", "bench"):
+            if command in ("ping", "bench", "record", "replay"):
                 own = documented & {"verbose"}  # where it means something else
-                taken = [x for name, x in shared.items() if name not in own]
-                self.assertIn(".It Fl " + " , Fl ".join(taken) + "\n", section)
+                if command == "record":
+                    own.add("subprotocol")  # which it does not have
+                taken = {name: x for name, x in shared.items() if name not in own}
+                self.assertIn(".It Fl " + " , Fl ".join(taken.values()) + "\n", section)
                 self.assertIn(".It Fl -" + " , Fl -".join(long), section)
-                documented |= {*shared, *long}
+                documented |= {*taken, *long}
             told = options(run("help", command).stdout) - {"help"}
             self.assertEqual(documented, told, command)
 
@@ -167,6 +169,12 @@ class Usage(unittest.TestCase):
             (("bench", "--size", "none", "ws://a/"), "'none' is no size"),
             (("bench", "-d", "0", "ws://a/"), "--duration must be above 0"),
             (("bench", "--ramp", "x", "ws://a/"), "'x' is no number of seconds"),
+            (("record", "ws://a/"), "two words behind the options: URL FILE"),
+            (("record", "-s", "a", "ws://a/", "x"), "unknown option '-s'"),
+            (("record", "-p", "65536", "ws://a/", "x"), "'65536' is no port"),
+            (("replay", "ws://a/"), "two words behind the options: FILE URL"),
+            (("replay", "--speed", "0", "x", "ws://a/"), "'0' is no speed"),
+            (("replay", "--speed", "1x", "x", "ws://a/"), "'1x' is no speed"),
             (("decode", "--role", "both"), "client, server or any"),
             (("decode", "--hex", "--raw"), "--hex and --raw exclude each other"),
             (("decode", "--raw", "--hex"), "--hex and --raw exclude each other"),
