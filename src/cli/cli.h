@@ -32,6 +32,14 @@ int nws__cli_decode(int argc, char **argv);
 int nws__cli_bench(int argc, char **argv);
 int nws__cli_record(int argc, char **argv);
 int nws__cli_replay(int argc, char **argv);
+int nws__cli_completion(int argc, char **argv);
+
+/* All of them, by name; a NULL name ends the list (main.c). */
+typedef struct cli_command {
+  const char *name;
+  int (*run)(int argc, char **argv);
+} cli_command;
+extern const cli_command nws__cli_commands[];
 
 /* The demonstration page, in as many pieces as C's longest string asks for;
  * NULL ends them. */
@@ -65,6 +73,11 @@ typedef int cli_take(void *state, int option, const char *arg);
  * Returns CLI_GO_ON, or what to exit with. */
 int nws__cli_options(int argc, char **argv, const char *shorts,
                      const struct option *longs, cli_take *take, void *state);
+
+/* While the first is set, nws__cli_options() does nothing but to leave the
+ * table that it was given in the second; for nws completion. */
+extern int nws__cli_peeking;
+extern const struct option *nws__cli_peeked;
 
 /* Read a number of bytes ("64K", "none"), of seconds ("0.5") as milliseconds
  * up to `max` (at least 1 but for zero), or a plain number up to `max`.

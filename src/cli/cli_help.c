@@ -61,6 +61,8 @@ static const topic topics[] = {
            "is said\n"
            "  nws replay [options] FILE URL  say it again, and compare the "
            "answers\n"
+           "  nws completion SHELL           a script that completes all "
+           "this\n"
            "  nws help [COMMAND]             the options of a command\n"
            "  nws --version\n"
            "\n"
@@ -372,6 +374,20 @@ static const topic topics[] = {
      "  5  an answer was different, missing or one too many; connection lost, "
      "or\n"
      "     a rule broken\n"},
+    {"completion",
+     "nws completion SHELL - print what makes a shell complete commands and "
+     "options\n"
+     "\n"
+     "SHELL is bash, zsh or fish.\n"
+     "\n"
+     "  -h, --help                 this\n"
+     "\n"
+     "Examples\n"
+     "  source <(nws completion bash)             # also in ~/.bashrc\n"
+     "  source <(nws completion zsh)              # in ~/.zshrc, behind "
+     "compinit\n"
+     "  nws completion fish >~/.config/fish/completions/nws.fish\n" EXIT_CODES(
+         "printed") EXIT_1},
 };
 
 int nws__cli_help(const char *command, FILE *out) {

@@ -86,9 +86,16 @@ static int next_option(int argc, char **argv, const char *shorts,
   return '?';
 }
 
+int nws__cli_peeking;
+const struct option *nws__cli_peeked;
+
 int nws__cli_options(int argc, char **argv, const char *shorts,
                      const struct option *longs, cli_take *take, void *state) {
   int option;
+  if (nws__cli_peeking) {
+    nws__cli_peeked = longs;
+    return CLI_EXIT_OK;
+  }
   while ((option = next_option(argc, argv, shorts, longs)) != -1) {
     if (option == 'h') {
       return nws__cli_help(argv[0], stdout) ? CLI_EXIT_OK : CLI_EXIT_USAGE;

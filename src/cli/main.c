@@ -10,16 +10,16 @@
 #include <unistd.h>
 #include "cli.h"
 
-typedef struct command {
-  const char *name;
-  int (*run)(int argc, char **argv);
-} command;
-
-static const command commands[] = {
-    {"serve", nws__cli_serve},   {"connect", nws__cli_connect},
-    {"ping", nws__cli_ping},     {"decode", nws__cli_decode},
-    {"bench", nws__cli_bench},   {"record", nws__cli_record},
+const cli_command nws__cli_commands[] = {
+    {"serve", nws__cli_serve},
+    {"connect", nws__cli_connect},
+    {"ping", nws__cli_ping},
+    {"decode", nws__cli_decode},
+    {"bench", nws__cli_bench},
+    {"record", nws__cli_record},
     {"replay", nws__cli_replay},
+    {"completion", nws__cli_completion},
+    {NULL, NULL},
 };
 
 /* Were one of them closed, the next file to be opened would take its place. */
@@ -47,9 +47,9 @@ static int run(int argc, char **argv) {
     return CLI_EXIT_USAGE;
   }
   const char *word = argv[1];
-  for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-    if (strcmp(word, commands[i].name) == 0) {
-      return commands[i].run(argc - 1, argv + 1);
+  for (const cli_command *c = nws__cli_commands; c->name; c++) {
+    if (strcmp(word, c->name) == 0) {
+      return c->run(argc - 1, argv + 1);
     }
   }
   if (strcmp(word, "help") == 0) {

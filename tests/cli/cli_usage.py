@@ -6,7 +6,7 @@ import unittest
 from cli_support import main, run
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-COMMANDS = ("serve", "connect", "ping", "decode", "bench", "record", "replay")
+COMMANDS = ("serve", "connect", "ping", "decode", "bench", "record", "replay", "completion")
 
 
 def options(text):
@@ -37,6 +37,7 @@ class Usage(unittest.TestCase):
             (None, every), ("serve", set("012")), ("connect", every),
             ("ping", every), ("decode", set("015")),
             ("bench", every), ("record", every), ("replay", every),
+            ("completion", set("01")),
         ):  # fmt: skip
             text = run("help", *([command] if command else [])).stdout
             told = re.findall(r"^  (\d)  ", text.split("\nExit codes\n")[1], re.M)
@@ -45,7 +46,7 @@ class Usage(unittest.TestCase):
     def test_options_in_help_exist(self):
         for command in COMMANDS:
             told = options(run("help", command).stdout)
-            self.assertGreater(len(told), 4)
+            self.assertGreater(len(told), 0 if command == "completion" else 4)
             for name in told - {"help"}:
                 # A value that none of them takes: known options say so, or go on
                 # to the next complaint.
@@ -175,6 +176,8 @@ class Usage(unittest.TestCase):
             (("replay", "ws://a/"), "two words behind the options: FILE URL"),
             (("replay", "--speed", "0", "x", "ws://a/"), "'0' is no speed"),
             (("replay", "--speed", "1x", "x", "ws://a/"), "'1x' is no speed"),
+            (("completion",), "which shell? bash, zsh or fish"),
+            (("completion", "tcsh"), "which shell? bash, zsh or fish"),
             (("decode", "--role", "both"), "client, server or any"),
             (("decode", "--hex", "--raw"), "--hex and --raw exclude each other"),
             (("decode", "--raw", "--hex"), "--hex and --raw exclude each other"),
