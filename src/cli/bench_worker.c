@@ -62,10 +62,12 @@ static uint64_t due_by(const bench_conn *c, uint64_t at) {
   return low;
 }
 
-static void count_unsent(bench_worker *w) {
+/* Sends what is due by now, and counts what could not be sent. */
+static void send_rest(bench_worker *w) {
   uint64_t now = uv_hrtime();
   for (uint32_t i = 0; i < w->order_count && w->bench->plan.rate; i++) {
-    const bench_conn *c = w->order[i];
+    bench_conn *c = w->order[i];
+    nws__cli_bench_pump(c);
     uint64_t due = due_by(c, now);
     w->result.unsent += due > c->sent ? due - c->sent : 0;
   }
@@ -79,7 +81,7 @@ void nws__cli_bench_worker_check(bench_worker *w) {
 
 static void finish(bench_worker *w, int state) {
   if (w->state == BENCH_RUN) {
-    count_unsent(w);
+    send_rest(w);
   }
   if (w->state < BENCH_FINISH) {
     w->result.stopped_at = uv_hrtime();
@@ -103,9 +105,6 @@ static void on_sending_over(uv_timer_t *timer) {
   if (uv_hrtime() < w->bench->end_at) { /* libuv's clock is coarser than ours */
     uv_timer_start(timer, on_sending_over, 1, 0);
     return;
-  }
-  for (uint32_t i = 0; i < w->order_count && w->bench->plan.rate; i++) {
-    nws__cli_bench_pump(w->order[i]); /* what is due by now */
   }
   finish(w, BENCH_FINISH);
 }

@@ -9,7 +9,7 @@ import tempfile
 import time
 import unittest
 from cli_support import (
-    LIMIT, FakeServer, Running, Server, close_payload, dial, free_port, main, run,
+    LIMIT, FakeServer, Running, Server, close_payload, dial, refusing_port, main, run,
 )  # fmt: skip
 
 OK, USAGE, CONNECT, HANDSHAKE, CLOSED, LOST = range(6)
@@ -167,7 +167,7 @@ class Record(unittest.TestCase):
         self.assertIn("refused the handshake: 403", errors)
 
     def test_no_server(self):
-        recorder = Recorder(self, f"ws://127.0.0.1:{free_port()}/")
+        recorder = Recorder(self, f"ws://127.0.0.1:{refusing_port(self)}/")
         _, head = recorder.dial()
         self.assertIn(" 502 ", head[0])
         code, errors, _ = recorder.done()
@@ -265,7 +265,7 @@ class Record(unittest.TestCase):
         self.assertEqual(done.returncode, USAGE)
         self.assertIn("cannot write /no/such/file: ", done.stderr)
         server = Server(self)
-        child = Running(self, "record", "-p", str(free_port()), server.url, "/dev/full")
+        child = Running(self, "record", "-p", "0", server.url, "/dev/full")
         said = b""
         while not said.endswith(b"\n"):
             said += child.process.stderr.read(1)
@@ -277,11 +277,11 @@ class Record(unittest.TestCase):
 
     def test_standard_output(self):
         server = Server(self)
-        port = free_port()
-        child = Running(self, "record", "-p", str(port), server.url, "-")
-        while not child.process.stderr.read(1) == b"\n":
-            pass
-        run("connect", f"ws://127.0.0.1:{port}/", stdin="x\n")
+        child = Running(self, "record", "-p", "0", server.url, "-")
+        said = b""
+        while not said.endswith(b"\n"):
+            said += child.process.stderr.read(1)
+        run("connect", re.search(r"ws://\S+", said.decode())[0], stdin="x\n")
         code, out, _ = child.end()
         self.assertEqual((code, out.count("\n")), (OK, 5))
 
@@ -485,7 +485,7 @@ class Replay(unittest.TestCase):
         done, _ = self.play(text, lambda wire: wire.recv())
         self.assertEqual(done.returncode, LOST)
         self.assertIn("1 missing", done.stdout)
-        done = run("replay", "-", f"ws://127.0.0.1:{free_port()}/", stdin=text)
+        done = run("replay", "-", f"ws://127.0.0.1:{refusing_port(self)}/", stdin=text)
         self.assertEqual((done.returncode, done.stdout), (CONNECT, ""))
 
 

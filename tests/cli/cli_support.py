@@ -246,6 +246,15 @@ def dial(test, port, headers="", target="/"):
     return wire, wire.head()
 
 
+def refusing_port(test):
+    """A port that refuses connections for as long as the test runs: it is taken,
+    and nobody listens."""
+    taken = socket.socket()
+    test.addCleanup(taken.close)
+    taken.bind(("127.0.0.1", 0))
+    return taken.getsockname()[1]
+
+
 def free_port():
     """A port that nothing listens on, for now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
