@@ -421,12 +421,18 @@ int nws__cli_client_run(cli_client *client);
 /* Starts the closing handshake, once. */
 void nws__cli_client_close(cli_client *client, unsigned code, nws_str reason);
 
-/* To be called first by `open`. */
-void nws__cli_client_opened(cli_client *client);
-
 /* Says whether an error on an open connection is a rule that the peer broke,
  * and not the loss of the connection. */
 int nws__cli_is_violation(int error);
+
+/* --- cli_handshake.c --- */
+
+/* Tell on standard error what is asked of the server, and what it answers. */
+void nws__cli_put_request(const cli_client *client);
+void nws__cli_put_response(const nws_http_head *head);
+
+/* To be called first by `open`. */
+void nws__cli_client_opened(cli_client *client);
 
 /* Writes the host and port of a URL, or its Unix socket. */
 void nws__cli_put_host(FILE *out, const cli_client *client);
