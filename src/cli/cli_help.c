@@ -26,9 +26,9 @@ typedef struct topic {
 #define REQUEST                                                                \
   "  -H, --header 'NAME: VALUE' one more header in the request\n"              \
   "  -o, --origin ORIGIN        send Origin, as browsers do\n"                 \
-  "      --auth USER:PASSWORD   send it (Basic); --bearer TOKEN likewise. "    \
-  "Both\n"                                                                     \
-  "      --bearer TOKEN         take @FILE and '$VARIABLE' too\n"              \
+  "      --auth USER:PASSWORD   log in so (Basic); also @FILE or "             \
+  "'$VARIABLE'\n"                                                              \
+  "      --bearer TOKEN         or with a token; also @FILE or '$VARIABLE'\n"  \
   "  -t, --timeout SECONDS      most time for connecting, and for closing;\n"  \
   "                             10 and 5 otherwise, 0 is none\n"               \
   "      --ca FILE              wss: whom to trust instead of those whom "     \
@@ -49,8 +49,8 @@ typedef struct topic {
 static const topic topics[] = {
     {NULL, "nws - WebSockets at the terminal\n"
            "\n"
-           "  nws serve [options]            a server: echo, or a process "
-           "each\n"
+           "  nws serve [options]            a server: echo, rooms, "
+           "processes, TCP\n"
            "  nws connect [options] URL      standard input and output over a "
            "WebSocket\n"
            "  nws ping [options] URL         measure round trips\n"
