@@ -64,7 +64,7 @@ int nws__pins_load(nws__tls_set *set, const char *pins, const nws__why *why) {
     size_t len = strcspn(at, ";");
     if (!parse(at, len, set->pins[set->pin_count])) {
       return nws__tls_fail(why, "not a pin, sha256// and 44 digits of base64",
-                           at);
+                           *at == '\0' ? "(nothing)" : at);
     }
     set->pin_count++;
     at += len;

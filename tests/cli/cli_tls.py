@@ -360,8 +360,8 @@ class Mistakes(Base):
             (["--cert", client.alone, url], "client_7.crt: no private key in PEM"),
             (["--cert", client.alone, "--key", root.key, url], "not the certificate's"),
             (["--pin", "sha256//abc", url], "not a pin, sha256//"),
-            (["--pin", "", url], "not a pin, sha256//"),
-            (["--pin", ZERO_PIN + ";", url], "not a pin, sha256//"),
+            (["--pin", "", url], "(nothing): not a pin, sha256//"),
+            (["--pin", ZERO_PIN + ";", url], "(nothing): not a pin, sha256//"),
         ):
             for command in ("connect", "ping"):
                 self.fails(run(command, *map(str, args)), words, code=1)
