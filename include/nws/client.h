@@ -22,8 +22,8 @@ NWS_BEGIN_DECLS
 /** A client's options; copied, also the strings. What else they point to is
  *  borrowed until `closed` has returned. */
 typedef struct nws_client_options {
-  size_t size; /**< sizeof(nws_client_options) */
-  const nws_handler *handler;
+  size_t size;                   /**< sizeof(nws_client_options) */
+  const nws_handler *handler;    /**< not NULL */
   void *user;                    /**< what nws_peer_user() gives at first */
   const char *url;               /**< "ws://host:port/path?query", wss likewise,
                                       or "ws+unix:SOCKET:/path?query". A name

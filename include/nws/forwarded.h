@@ -52,8 +52,8 @@ typedef struct nws_network {
 NWS_API int nws_network_parse(nws_str text, nws_network *out);
 
 /** Says whether an address, as nws_peer_address() or nws_forwarded_client()
- * write it, is in one of `count` blocks; 1 or 0. IPv4 and IPv6 are apart:
- * "::/0" has no IPv4 addresses. */
+ *  write it, is in one of `count` blocks; 1 or 0. IPv4 and IPv6 are apart:
+ *  "::/0" has no IPv4 addresses. */
 NWS_API int nws_network_has(const nws_network *networks, size_t count,
                             const char *address);
 
@@ -72,7 +72,7 @@ typedef enum nws_forwarded_header {
 
 /** Finds out where a request comes from: the first address, counted from the
  *  near end, that is none of the trusted proxies; the farthest one when all
- * are.
+ *  are.
  *
  *  @param peer     who has connected, as nws_peer_address() writes it
  *  @param head     the request's

@@ -62,8 +62,8 @@ NWS_API int nws_loop_new(struct uv_loop_s *uv, nws_loop **loop);
 NWS_API struct uv_loop_s *nws_loop_uv(nws_loop *loop);
 
 /** Runs until nothing is left to do: servers stopped, peers closed, and what
- * was posted done (remote.h). A loop on a libuv loop of your own may as well be
- * run with uv_run().
+ *  was posted done (remote.h). A loop on a libuv loop of your own may as well
+ *  be run with uv_run().
  *  @return NWS_OK; NWS_ERROR_STATE from inside a callback of this header. */
 NWS_API int nws_loop_run(nws_loop *loop);
 
@@ -190,9 +190,11 @@ typedef struct nws_trouble {
 /** A server's options; copied, what they point to is borrowed for the server's
  *  life. */
 typedef struct nws_server_options {
-  size_t size; /**< sizeof(nws_server_options) */
-  const nws_handler *handler;
-  void *user;          /**< what nws_peer_user() gives at first */
+  size_t size;                /**< sizeof(nws_server_options) */
+  const nws_handler *handler; /**< never NULL, not even with routes: it has
+                                   those without a handler of their own, and
+                                   requests at other paths */
+  void *user;                 /**< what nws_peer_user() gives at first */
   const char *address; /**< IPv4 or IPv6 address to listen on; NULL: 127.0.0.1;
                             "::" is both families */
   uint16_t port;       /**< 0: any free one, see nws_server_port() */
@@ -376,7 +378,7 @@ NWS_API nws_extension_use *nws_peer_extensions(const nws_peer *peer,
 
 /** Writes the address of the other end, "127.0.0.1:4711", "[::1]:4711", or
  *  "unix", which has none, with a zero byte; in `closed` too. Until a client is
- * connected, the one that it tries; behind a proxy that of the proxy.
+ *  connected, the one that it tries; behind a proxy that of the proxy.
  *  @param cap  room; 64 suffices
  *  @return NWS_OK; NWS_ERROR_BUFFER; UV_ENOTCONN while there is none. */
 NWS_API int nws_peer_address(const nws_peer *peer, char *out, size_t cap);

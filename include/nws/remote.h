@@ -74,9 +74,9 @@ NWS_API void nws_remote_drop(nws_remote *remote);
  *  the peer is open it waits until `open` has returned, and when the peer's
  *  queue is full, until there is room again: it goes first, and `drain` is
  *  called when there is still room then. If it cannot be sent for another
- * reason (there is no memory, or its opcode was not enabled, or the loop's
- * thread is in the middle of a fragmented message) the connection is closed
- * with 1011, and `closed` has the error: nothing is ever left out.
+ *  reason (there is no memory, or its opcode was not enabled, or the loop's
+ *  thread is in the middle of a fragmented message) the connection is closed
+ *  with 1011, and `closed` has the error: nothing is ever left out.
  *
  *  @param what  as for nws_conn_send(), but neither fragments nor close frames
  *  @param data  `len` bytes, copied before the call returns

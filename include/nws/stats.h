@@ -118,7 +118,7 @@ typedef struct nws_stats {
 NWS_API void nws_server_stats(const nws_server *server, nws_stats *out);
 
 /** Adds one copy to another. The sum of `queued_most` is no less than what
- * there ever was at once. */
+ *  there ever was at once. */
 NWS_API void nws_stats_add(nws_stats *sum, const nws_stats *more);
 
 /** The largest value that belongs to a bucket: 16, 32, 64 and so on.

@@ -73,7 +73,7 @@ NWS_API int nws_sync_connect(const nws_client_options *options, nws_sync **ws);
  *          way nevertheless, and goes on in later calls; NWS_ERROR_QUEUE: it is
  *          not, as too much waits already; NWS_ERROR_STATE: the connection has
  *          ended or is closing, and the message may be lost; as
- * nws_conn_send(). */
+ *  nws_conn_send(). */
 NWS_API int nws_sync_send(nws_sync *ws, unsigned what, const void *data,
                           size_t len, uint32_t timeout_ms);
 
@@ -92,7 +92,7 @@ NWS_API int nws_sync_receive(nws_sync *ws, nws_sync_message *message,
  *  @param reason  as for nws_conn_close()
  *  @return NWS_OK: both have said close; NWS_ERROR_STATE: it had ended before,
  *          or never been open; UV_ETIMEDOUT: dropped; what ended it otherwise,
- * as in nws_closed; as nws_conn_close(), then nothing has happened. */
+ *  as in nws_closed; as nws_conn_close(), then nothing has happened. */
 NWS_API int nws_sync_close(nws_sync *ws, unsigned code, nws_str reason,
                            uint32_t timeout_ms);
 

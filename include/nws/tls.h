@@ -126,7 +126,7 @@ NWS_API int nws_tls_reload(nws_tls *tls, const nws_tls_options *options,
                            char *why, size_t cap);
 
 /** Gives an object back. Servers and clients that use it hold it as long as
- * they need it. NULL does nothing. */
+ *  they need it. NULL does nothing. */
 NWS_API void nws_tls_drop(nws_tls *tls);
 
 /** The pin of the first identity: the SHA-256 of its public key (RFC 7469 2.4),
