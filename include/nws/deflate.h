@@ -26,7 +26,7 @@
  * A server puts it into nws_server_policy.extensions, a client into
  * nws_client_offer.extensions; one object serves both roles, and all the
  * connections of a thread. Received messages need nws_conn_config.scratch, of
- * any size from 1 byte up: some KiB make it fast.
+ * any size from 1 byte up: some KiB make it fast. With net.h it may stay NULL.
  *
  * Names say send and receive, so that they mean the same in both roles: what
  * RFC 7692 calls server_max_window_bits is a server's send_window_bits and a
