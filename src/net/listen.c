@@ -205,6 +205,10 @@ static int take_options(nws_server *server, const nws_server_options *given) {
     return rc;
   }
   const nws_server_policy *policy = options->policy;
+  rc = nws__setup_policy(policy);
+  if (rc != NWS_OK) {
+    return rc;
+  }
   size_t extensions = policy == NULL ? 0 : policy->extension_count;
   return nws__setup_copy(&server->setup, server->loop, options->handler,
                          options->conn, &options->limits, extensions);

@@ -339,6 +339,7 @@ void nws__mail_shut(nws_loop *loop);
 int nws__setup_copy(nws__setup *setup, nws_loop *loop,
                     const nws_handler *handler, const nws_conn_config *conn,
                     const nws_net_limits *limits, size_t extensions);
+int nws__setup_policy(const nws_server_policy *policy);
 void nws__setup_free(nws__setup *setup);
 int nws__setup_options(void *out, size_t cap, const void *options);
 uint64_t nws__setup_close_ns(const nws__setup *setup);

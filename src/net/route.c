@@ -35,6 +35,10 @@ static int take(nws__route *route, nws_server *server, const nws_route *given) {
   }
   route->policy = own.policy != NULL ? own.policy : options->policy;
   route->user = own.user;
+  rc = nws__setup_policy(route->policy);
+  if (rc != NWS_OK) {
+    return rc;
+  }
   size_t extensions =
       route->policy == NULL ? 0 : route->policy->extension_count;
   return nws__setup_copy(&route->setup, server->loop,

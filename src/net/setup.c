@@ -93,6 +93,15 @@ int nws__setup_copy(nws__setup *setup, nws_loop *loop,
   return rc;
 }
 
+/* Tries a server's policy on a request of no bytes: what is wrong with it is to
+ * show when the server starts, and not as an answer to every client. */
+int nws__setup_policy(const nws_server_policy *policy) {
+  nws_server_handshake trial;
+  memset(&trial, 0, sizeof(trial));
+  int rc = nws_server_handshake_read(&trial, policy, "", 0);
+  return rc == NWS_MORE ? NWS_OK : rc;
+}
+
 /* Gives up the setup of a client. */
 void nws__setup_free(nws__setup *setup) {
   if (setup != NULL) {

@@ -233,11 +233,32 @@ static void test_mistakes(void **state) {
   fixture_end(&fx);
 }
 
+/* A policy that could not be used would answer every request with 500. */
+static void test_mistaken_policy(void **state) {
+  nws_server_policy policy = {.size = 0};
+  nws_route route = {.size = sizeof(route), .path = "/a", .policy = &policy};
+  nws_server *server;
+  fixture fx;
+  (void)state;
+  fixture_init(&fx);
+  fx.options.routes = &route;
+  fx.options.route_count = 1;
+  assert_int_equal(nws_server_start(fx.loop, &fx.options, &server),
+                   NWS_ERROR_ARGUMENT);
+  fx.options.route_count = 0;
+  fx.options.policy = &policy;
+  assert_int_equal(nws_server_start(fx.loop, &fx.options, &server),
+                   NWS_ERROR_ARGUMENT);
+  policy.size = sizeof(policy);
+  fixture_serve(&fx);
+  fixture_end(&fx);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_paths),      cmocka_unit_test(test_own_policy),
       cmocka_unit_test(test_own_limits), cmocka_unit_test(test_plain_http),
-      cmocka_unit_test(test_mistakes),
+      cmocka_unit_test(test_mistakes),   cmocka_unit_test(test_mistaken_policy),
   };
   return cmocka_run_group_tests(tests, fds_remember, fds_compare);
 }
