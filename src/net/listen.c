@@ -134,10 +134,10 @@ static void admit(const nws__ear *ear, int fd, const nws__address *from) {
   }
   peer->flags |= tallied;
   start_clock(peer, now);
-  if (limit == NWS_OK) {
+  int rc = nws__peer_attach(peer, fd, from);
+  if (limit == NWS_OK || rc != NWS_OK) { /* not turned away: it fails */
     nws__stats_begin(peer);
   }
-  int rc = nws__peer_attach(peer, fd, from);
   if (rc == NWS_OK) {
     start(peer, ear->listener, limit);
   } else {

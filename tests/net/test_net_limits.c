@@ -270,6 +270,46 @@ static void test_flood(void **state) {
 /* --- The table --- */
 
 /* From OpenSSL: openssl mac -macopt hexkey:… -macopt size:8 SIPHASH */
+static void ignore(uv_poll_t *poll, int status, int events) {
+  (void)poll;
+  (void)status;
+  (void)events;
+}
+
+/* One that is beyond a limit, and cannot even be told so, is not taken off the
+ * number of handshakes under way: that would go below nothing, and nobody would
+ * get in any more. */
+static void test_cannot_be_told(void **state) {
+  fixture fx;
+  raw first, second, third;
+  uv_poll_t poll;
+  (void)state;
+  prepare(&fx);
+  fx.options.max_peers = 1;
+  fixture_serve(&fx);
+  raw_from(&first, &fx, "127.0.0.1");
+  shake(&fx, &first, "HTTP/1.1 101");
+  /* The descriptor that the second will get is watched already, from before it
+   * was closed: libuv does not watch it twice. */
+  int fd = dup(first.fd);
+  assert_int_equal(uv_poll_init(nws_loop_uv(fx.loop), &poll, fd), 0);
+  assert_int_equal(uv_poll_start(&poll, UV_READABLE, ignore), 0);
+  step(&fx);
+  raw_from(&second, &fx, "127.0.0.1");
+  assert_int_equal(close(fd), 0);
+  step_until(&fx, told.calls == 1);
+  assert_int_equal(told.error, UV_EEXIST);
+  assert_int_equal(stats_of(&fx).handshakes, 0);
+  uv_close((uv_handle_t *)&poll, NULL);
+  raw_free(&second);
+  raw_free(&first);
+  step_until(&fx, nws_server_peers(fx.server) == 0);
+  raw_from(&third, &fx, "127.0.0.1");
+  shake(&fx, &third, "HTTP/1.1 101");
+  raw_free(&third);
+  fixture_end(&fx);
+}
+
 static void test_hash(void **state) {
   const uint64_t a[2] = {UINT64_C(0x0706050403020100),
                          UINT64_C(0x0f0e0d0c0b0a0908)};
@@ -341,10 +381,15 @@ static void test_table(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_per_address), cmocka_unit_test(test_proxied),
-      cmocka_unit_test(test_handshakes),  cmocka_unit_test(test_bucket),
-      cmocka_unit_test(test_rate),        cmocka_unit_test(test_flood),
-      cmocka_unit_test(test_hash),        cmocka_unit_test(test_who),
+      cmocka_unit_test(test_per_address),
+      cmocka_unit_test(test_proxied),
+      cmocka_unit_test(test_handshakes),
+      cmocka_unit_test(test_bucket),
+      cmocka_unit_test(test_rate),
+      cmocka_unit_test(test_flood),
+      cmocka_unit_test(test_cannot_be_told),
+      cmocka_unit_test(test_hash),
+      cmocka_unit_test(test_who),
       cmocka_unit_test(test_table),
   };
   return run_without_leaks(tests);
