@@ -135,7 +135,9 @@ static int name_host(nws__tls *tls, const char *host) {
   if (uv_ip4_addr(host, 0, &four) == 0 || uv_ip6_addr(host, 0, &six) == 0) {
     return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
   }
-  SSL_set_hostflags(tls->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  /* RFC 9525 2: the subject's CN names nobody. */
+  SSL_set_hostflags(tls->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                  X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   return SSL_set1_host(tls->ssl, host) == 1 &&
          SSL_set_tlsext_host_name(tls->ssl, host) == 1;
 }
@@ -201,6 +203,16 @@ static X509 *certificate_of(const nws__tls *tls) {
   return theirs;
 }
 
+/* OpenSSL leaves line ends in names; what says why is one line, and whoever is
+ * on the way may have written them. */
+static void keep_one_line(char *text) {
+  for (; *text != '\0'; text++) {
+    if ((unsigned char)*text < ' ' || *text == 0x7f) {
+      *text = '?';
+    }
+  }
+}
+
 /* Adds whom a certificate is for: "DNS:example.org, IP Address:192.0.2.1". */
 static void describe_names(nws__tls *tls) {
   X509 *theirs = certificate_of(tls);
@@ -218,6 +230,7 @@ static void describe_names(nws__tls *tls) {
     int len =
         BIO_read(text, tls->detail + at, (int)(sizeof(tls->detail) - at - 1));
     tls->detail[at + (size_t)(len > 0 ? len : 0)] = '\0';
+    keep_one_line(tls->detail + at);
   }
   BIO_free(text);
   GENERAL_NAMES_free(names);

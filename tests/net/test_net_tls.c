@@ -244,6 +244,51 @@ static void test_refused_is_known(void **state) {
   fixture_end(&fx);
 }
 
+/* RFC 9525 2: a subject without names beside it is for nobody. */
+static void test_subject_is_no_name(void **state) {
+  cert_plan plan = {.name = "localhost", .issuer = &root};
+  cert bare;
+  fixture fx;
+  (void)state;
+  cert_make(&bare, &plan);
+  prepare(&fx, cert_tls(&bare, NULL, NULL));
+  refuse(&fx, "localhost", cert_tls(NULL, &root, NULL), NWS_ERROR_TLS_HOST,
+         "hostname mismatch");
+  refused_is(&bare, "CN=localhost");
+  fixture_end(&fx);
+  cert_free(&bare);
+}
+
+/* Names are judged before signatures: anybody can have written them. */
+static void test_names_on_one_line(void **state) {
+  cert_plan plan = {
+      .name = "else", .names = "DNS:else.exampleXXforged", .issuer = &root};
+  cert wrong;
+  fixture fx;
+  (void)state;
+  cert_make(&wrong, &plan);
+  int at = X509_get_ext_by_NID(wrong.x509, NID_subject_alt_name, -1);
+  ASN1_OCTET_STRING *names =
+      X509_EXTENSION_get_data(X509_get_ext(wrong.x509, at));
+  unsigned char bytes[64];
+  size_t len = (size_t)ASN1_STRING_length(names);
+  assert_true(len < sizeof(bytes));
+  memcpy(bytes, ASN1_STRING_get0_data(names), len);
+  unsigned char *line = memchr(bytes, 'X', len);
+  assert_non_null(line);
+  memcpy(line, "\r\n", 2);
+  ASN1_STRING_set(names, bytes, (int)len);
+  X509_sign(wrong.x509, root.key, EVP_sha256());
+  BIO *bio = BIO_new(BIO_s_mem());
+  PEM_write_bio_X509(bio, wrong.x509);
+  cert_text(bio, wrong.pem, sizeof(wrong.pem));
+  prepare(&fx, cert_tls(&wrong, NULL, NULL));
+  refuse(&fx, "localhost", cert_tls(NULL, &root, NULL), NWS_ERROR_TLS_HOST,
+         "; it is for DNS:else.example??forged");
+  fixture_end(&fx);
+  cert_free(&wrong);
+}
+
 static void test_wrong_host(void **state) {
   cert_plan plan = {.name = "else",
                     .names = "DNS:else.example,IP:192.0.2.1",
@@ -569,6 +614,8 @@ int main(void) {
       cmocka_unit_test(test_prepared),
       cmocka_unit_test(test_trust),
       cmocka_unit_test(test_refused_is_known),
+      cmocka_unit_test(test_subject_is_no_name),
+      cmocka_unit_test(test_names_on_one_line),
       cmocka_unit_test(test_wrong_host),
       cmocka_unit_test(test_expired),
       cmocka_unit_test(test_revoked),
