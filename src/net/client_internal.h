@@ -57,6 +57,7 @@ int nws__authorize(const nws_uri *uri, const char *token,
                    const nws_client_offer *offer, char **out);
 
 /* dial.c */
+int nws__client_reaches(const nws_uri *uri);
 int nws__client_show(nws__setup *setup, const char *url);
 int nws__client_tls(nws__dial *dial, nws_loop *loop);
 int nws__client_proxy(nws__dial *dial);

@@ -60,6 +60,12 @@ static int copy_url(nws__dial *dial, const char *url) {
   return NWS_OK;
 }
 
+/* Says whether a host can be one. To OpenSSL a name with a dot before it stands
+ * for all names below it. */
+int nws__client_reaches(const nws_uri *uri) {
+  return uri->host.len <= NWS__HOST_MAX && uri->host.ptr[0] != '.';
+}
+
 static int take_url(nws__dial *dial, const char *url) {
   if (url == NULL) {
     return NWS_ERROR_ARGUMENT;
@@ -73,7 +79,7 @@ static int take_url(nws__dial *dial, const char *url) {
   if (rc != NWS_OK) {
     return rc;
   }
-  return dial->uri.host.len > NWS__HOST_MAX ? NWS_ERROR_URI_AUTHORITY : NWS_OK;
+  return nws__client_reaches(&dial->uri) ? NWS_OK : NWS_ERROR_URI_AUTHORITY;
 }
 
 /* Whoever brings no trust of its own shares what the system trusts. */

@@ -99,8 +99,7 @@ static size_t remove_dots(char *path, size_t len) {
 
 static int take_apart(nws_uri *uri, char *text) {
   int rc = nws_uri_parse(uri, text, strlen(text), NULL);
-  if (rc != NWS_OK || uri->userinfo.ptr != NULL ||
-      uri->host.len > NWS__HOST_MAX) {
+  if (rc != NWS_OK || uri->userinfo.ptr != NULL || !nws__client_reaches(uri)) {
     return NWS_ERROR_REDIRECT;
   }
   return NWS_OK;

@@ -105,6 +105,9 @@ static void test_options(void **state) {
     options.url = names[i];
     assert_int_equal(client_error(&fx, &options), NWS_ERROR_URI_AUTHORITY);
   }
+  /* To OpenSSL all names below h would do. */
+  options.url = "wss://.h/";
+  assert_int_equal(client_error(&fx, &options), NWS_ERROR_URI_AUTHORITY);
   offer.headers = NULL;
   options.url = "ws://h/";
   options.offer = &offer;

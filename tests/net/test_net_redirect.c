@@ -77,6 +77,7 @@ static void test_resolve(void **state) {
       {"ws+unix:/x:/", NULL},
       {"ws://", NULL},
       {"ws:///x", NULL},
+      {"ws://.h/x", NULL},
       {"ws://h:x/", NULL},
       {"ws://u:p@h/", NULL},
       {"//u@h/", NULL},
