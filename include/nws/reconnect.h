@@ -39,7 +39,8 @@ typedef enum nws_reconnect_policy {
 /* Stands for not connecting again. */
 #define NWS_RECONNECT_NEVER UINT32_MAX
 
-/** The options; copied, what they point to is borrowed until `stopped`. */
+/** The options; copied, what they point to is borrowed until `stopped` has
+ *  returned. */
 typedef struct nws_reconnect_options {
   size_t size;                      /**< sizeof(nws_reconnect_options) */
   const nws_client_options *client; /**< as for nws_client_connect(); its `user`
@@ -52,7 +53,8 @@ typedef struct nws_reconnect_options {
   uint32_t steady_ms;    /**< a connection that was open for so long was no
                               failure: the waits begin anew; 0: 10,000 */
   nws_reconnect_policy policy;
-  size_t max_kept; /**< bytes of the messages kept; 0: 1 MiB */
+  size_t max_kept; /**< bytes of the messages kept; 0: 1 MiB. For each 16 of
+                        them one message may be kept, but always 1,024 */
 
   /** A connection has ended, or could not be made; after `closed`.
    *  @param how       why; its slices are valid until this returns

@@ -13,6 +13,10 @@
 #define MAX_DELAY_MS 30000u
 #define STEADY_MS 10000u
 #define MAX_KEPT ((size_t)1024 * 1024)
+/* Short messages cost more than their bytes: so many bytes of max_kept allow
+ * for one message more, and this many may be kept whatever it is. */
+#define BYTES_EACH 16
+#define MAX_COUNT_LEAST 1024
 #define NS_PER_MS UINT64_C(1000000)
 
 typedef struct message {
@@ -38,6 +42,7 @@ struct nws_reconnect {
   message *first;
   message **end;
   size_t kept;
+  size_t count; /* of these messages */
 };
 
 /* --- When, and whether --- */
@@ -112,6 +117,7 @@ static void drop_first(nws_reconnect *link) {
     link->end = &link->first;
   }
   link->kept -= first->len;
+  link->count--;
   free(first);
 }
 
@@ -121,22 +127,31 @@ static void drop_all(nws_reconnect *link) {
   }
 }
 
+/* Says whether a message of this length may be kept with the others. */
+static int has_room(const nws_reconnect *link, size_t len) {
+  size_t max = link->options.max_kept;
+  size_t max_count = max / BYTES_EACH;
+  if (max_count < MAX_COUNT_LEAST) {
+    max_count = MAX_COUNT_LEAST;
+  }
+  return link->kept <= max - len && link->count < max_count;
+}
+
 static int keep(nws_reconnect *link, unsigned what, const void *data,
                 size_t len) {
-  size_t max = link->options.max_kept;
   unsigned opcode = what & ~NWS_SEND_PLAIN;
   if (opcode == NWS_OPCODE_TEXT && !nws_utf8_valid(data, len)) {
     return NWS_ERROR_TEXT_SEND;
   }
   int drops = link->options.policy == NWS_RECONNECT_DROP_OLDEST;
-  if (len > max || (!drops && link->kept > max - len)) {
+  if (len > link->options.max_kept || (!drops && !has_room(link, len))) {
     return NWS_ERROR_QUEUE;
   }
   message *fresh = malloc(sizeof(*fresh) + len);
   if (fresh == NULL) {
     return NWS_ERROR_MEMORY;
   }
-  while (link->kept > max - len) {
+  while (!has_room(link, len)) {
     drop_first(link);
   }
   fresh->next = NULL;
@@ -148,6 +163,7 @@ static int keep(nws_reconnect *link, unsigned what, const void *data,
   *link->end = fresh;
   link->end = &fresh->next;
   link->kept += len;
+  link->count++;
   return NWS_OK;
 }
 

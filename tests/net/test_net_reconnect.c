@@ -342,6 +342,44 @@ static void test_drop_oldest(void **state) {
   line_end(&l);
 }
 
+/* Messages without bytes need memory too. */
+static void test_keep_empty(void **state) {
+  line l;
+  (void)state;
+  line_init(&l);
+  l.options.policy = NWS_RECONNECT_KEEP;
+  l.options.max_kept = 16 * 2000;
+  line_open(&l);
+  lose(&l);
+  for (int i = 0; i < 2000; i++)
+    assert_int_equal(say(&l, ""), NWS_OK);
+  assert_int_equal(say(&l, ""), NWS_ERROR_QUEUE);
+  line_end(&l);
+}
+
+/* The least number, and the oldest makes room. */
+static void test_drop_oldest_empty(void **state) {
+  int messages;
+  line l;
+  (void)state;
+  line_init(&l);
+  l.options.policy = NWS_RECONNECT_DROP_OLDEST;
+  l.options.max_kept = 10;
+  line_open(&l);
+  lose(&l);
+  messages = l.fx.s.messages;
+  assert_int_equal(say(&l, "one"), NWS_OK);
+  for (int i = 0; i < 1023; i++)
+    assert_int_equal(say(&l, ""), NWS_OK);
+  assert_int_equal(nws_reconnect_kept(l.link), 3);
+  assert_int_equal(say(&l, ""), NWS_OK);
+  assert_int_equal(nws_reconnect_kept(l.link), 0);
+  nws_reconnect_now(l.link);
+  step_until(&l.fx, l.fx.s.messages == messages + 1 + 1024);
+  lose(&l);
+  line_end(&l);
+}
+
 static void test_refuse(void **state) {
   line l;
   (void)state;
@@ -617,6 +655,8 @@ int main(void) {
       cmocka_unit_test(test_now),
       cmocka_unit_test(test_keep),
       cmocka_unit_test(test_drop_oldest),
+      cmocka_unit_test(test_keep_empty),
+      cmocka_unit_test(test_drop_oldest_empty),
       cmocka_unit_test(test_refuse),
       cmocka_unit_test(test_send_errors),
       cmocka_unit_test(test_large_backlog),
