@@ -83,6 +83,8 @@ static void no_bytes(nws_peer *peer, long len) {
     failed(peer, NWS_ERROR_PROXY, "it has closed the connection");
   } else if (len != UV_EAGAIN) {
     nws__peer_die(peer, (int)len);
+  } else if ((peer->flags & NWS__BROKEN) != 0) {
+    nws__peer_die(peer, peer->error); /* nothing is left to be read */
   }
 }
 

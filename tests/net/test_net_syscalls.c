@@ -7,6 +7,7 @@
  * plan. What arrives is right, or each end is told once that it is over, and
  * the one whose call failed hears of that error.
  */
+#include "client_stage.h"
 #include "talk.h"
 
 /* The plan in force. */
@@ -250,6 +251,39 @@ static void test_no_start(void **state) {
   }
 }
 
+static int plan_no_sending(faults_call call, long number, int fd, size_t *max) {
+  (void)number;
+  (void)fd;
+  (void)max;
+  return call == FAULTS_SENDMSG ? ENOBUFS : 0;
+}
+
+/* A proxy that nothing can be said to, and that says nothing, is not waited
+ * for. */
+static void test_silent_proxy(void **state) {
+  static const char *const schemes[] = {"http", "socks5"};
+  char proxy[64];
+  stage st;
+  (void)state;
+  stage_init(&st);
+  for (int i = 0; i < 2; i++) {
+    nws_client_options options = {.size = sizeof(options),
+                                  .handler = &st.fx.client_handler,
+                                  .url = "ws://example.org/",
+                                  .proxy = proxy,
+                                  .user = &st.fx.c};
+    snprintf(proxy, sizeof(proxy), "%s://127.0.0.1:%u", schemes[i],
+             (unsigned)st.port);
+    options.limits.handshake_timeout_ms = UINT32_MAX;
+    faults_sockets(plan_no_sending);
+    assert_int_equal(nws_client_connect(st.fx.loop, &options, NULL), NWS_OK);
+    step_until(&st.fx, st.fx.c.closes == i + 1);
+    assert_int_equal(st.fx.c.error, UV_ENOBUFS);
+    faults_sockets(NULL);
+  }
+  stage_end(&st);
+}
+
 /* A server that cannot take a connection says so once, and takes it later. */
 static int plan_thrice(faults_call call, long number, int fd, size_t *max) {
   (void)fd;
@@ -273,10 +307,10 @@ static void test_not_taken(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_cut),       cmocka_unit_test(test_pieces),
-      cmocka_unit_test(test_held_up),   cmocka_unit_test(test_random),
-      cmocka_unit_test(test_refused),   cmocka_unit_test(test_no_start),
-      cmocka_unit_test(test_not_taken),
+      cmocka_unit_test(test_cut),          cmocka_unit_test(test_pieces),
+      cmocka_unit_test(test_held_up),      cmocka_unit_test(test_random),
+      cmocka_unit_test(test_refused),      cmocka_unit_test(test_no_start),
+      cmocka_unit_test(test_silent_proxy), cmocka_unit_test(test_not_taken),
   };
   if (argc != 2) {
     fprintf(stderr, "usage: test_net_syscalls plain|tls\n");
