@@ -54,8 +54,9 @@ static int describe(nws_listener *listener) {
     return rc;
   }
   if (local.any.sa_family == AF_UNIX) {
-    snprintf(listener->name, sizeof(listener->name), UNIX_PREFIX "%s",
-             local.local.sun_path);
+    /* A path of the full length has no zero byte behind it (unix(7)). */
+    snprintf(listener->name, sizeof(listener->name), UNIX_PREFIX "%.*s",
+             (int)NWS__PATH_MAX, local.local.sun_path);
     return NWS_OK;
   }
   rc = nws__socket_port(listener->fd, &listener->port);

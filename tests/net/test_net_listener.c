@@ -365,6 +365,26 @@ static void test_take_over(void **state) {
   fixture_end(&fx);
 }
 
+/* The system takes paths that fill their field, without a zero byte. */
+static void test_adopt_long_path(void **state) {
+  struct sockaddr_un at = {.sun_family = AF_UNIX};
+  char path[sizeof(at.sun_path) + 1] = {0};
+  nws_listener *listener;
+  (void)state;
+  memset(path, 'x', sizeof(at.sun_path));
+  memcpy(at.sun_path, path, sizeof(at.sun_path));
+  (void)unlink(path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+  assert_int_equal(listen(fd, 1), 0);
+  assert_int_equal(nws_listener_adopt(fd, NULL, &listener), NWS_OK);
+  const char *name = nws_listener_name(listener);
+  assert_int_equal(strlen(name), strlen("unix:") + sizeof(at.sun_path));
+  assert_string_equal(name + strlen("unix:"), path);
+  nws_listener_drop(listener);
+  assert_int_equal(unlink(path), 0);
+}
+
 static void test_adopt_mistakes(void **state) {
   nws_listener *listener;
   int pair[2];
@@ -476,6 +496,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_threads),
       cmocka_unit_test(test_take_over),
       cmocka_unit_test(test_adopt_mistakes),
+      cmocka_unit_test(test_adopt_long_path),
       cmocka_unit_test(test_inherited),
   };
   unlink(PATH);
