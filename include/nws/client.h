@@ -60,7 +60,9 @@ typedef struct nws_client_options {
                                (scheme, host or port) goes nothing of what logs
                                us in, of the offer's headers only User-Agent,
                                and none of `addresses`; but TLS is as for the
-                               first */
+                               first, a certificate of our own included, and
+                               the subprotocols and `origin` go along: no place
+                               for secrets */
   const char *proxy; /**< to go through a proxy: "http://host:port" (by CONNECT,
                           port 80 if none) or "socks5://host:port" (1080;
                           "socks5h" is the same), with "name:password@" before
