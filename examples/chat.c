@@ -15,7 +15,9 @@ static nws_hub *hub;
 
 static void enter(nws_peer *peer) {
   nws_str room = nws_peer_request(peer)->path;
-  char *name = strndup(room.ptr, room.len);
+  char *name = calloc(1, room.len + 1);
+  if (name != NULL)
+    memcpy(name, room.ptr, room.len);
   nws_peer_set_user(peer, name);
   if (name == NULL || nws_hub_join(hub, peer, room) != NWS_OK)
     nws_peer_close(peer, NWS_CLOSE_POLICY_VIOLATION,
